@@ -193,6 +193,12 @@ impl Feeds {
         Trap::of(&lock(&self.by_identity), identity, mapping)
     }
 
+    /// What operators ought to know of a source that is read.
+    pub fn note(&self, identity: &str) -> Option<String> {
+        let places = lock(&self.by_identity);
+        places.get(identity)?.feed.as_ref()?.source().note()
+    }
+
     /// The source itself, for whoever looks at it without reading for a mapping: the one that is read, else a
     /// connection of its own.
     ///

@@ -61,9 +61,11 @@ impl SourceInspector {
         self.feeds.look(&*self.source).await
     }
 
-    /// What to know of others that read the source, if anything.
-    pub fn trap(&self, mapping: &str) -> Option<String> {
-        self.feeds.trap(&self.source.identity(), mapping).map(|it| it.to_string())
+    /// What to know of the source or of others that read it, if anything.
+    pub fn note(&self, mapping: &str) -> Option<String> {
+        let identity = self.source.identity();
+        let trap = self.feeds.trap(&identity, mapping).map(|it| it.to_string());
+        trap.or_else(|| self.feeds.note(&identity))
     }
 
     /// How much waits behind `places`, where the mapping stands; `None` for one that never ran.

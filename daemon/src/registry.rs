@@ -268,7 +268,7 @@ impl Entry {
     pub async fn whole_status(&self) -> MappingStatus {
         // Its task first: one that dies meanwhile is shown as what became of it, and never as running.
         let tracks = self.tracks().await;
-        let note = self.inspector().and_then(|it| it.trap(&self.name));
+        let note = self.inspector().and_then(|it| it.note(&self.name));
         MappingStatus { tracks, note, ..self.status() }
     }
 

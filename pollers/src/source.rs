@@ -85,6 +85,10 @@ pub trait Source: Send + Sync {
     fn terms(&self) -> &str {
         ""
     }
+    /// What operators ought to know of it besides, such as what was made for it and costs money.
+    fn note(&self) -> Option<String> {
+        None
+    }
     /// What is read of it.
     fn input(&self) -> Input<'_>;
     /// How its records become an event.

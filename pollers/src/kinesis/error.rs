@@ -27,6 +27,11 @@ pub(super) enum KinesisError {
         "FB-0246: another program is subscribed to the shard as this consumer: give each its own consumer ({0})"
     )]
     InUse(String),
+    /// The same when it was just asked for: the other one may be our own, which is over.
+    #[error(
+        "FB-0246: another program is subscribed to the shard as this consumer: give each its own consumer ({0})"
+    )]
+    Taken(String),
     #[error(
         "FB-0247: the consumer of enhanced fan-out cannot be subscribed to: register it, or correct the consumer that the mapping names ({0})"
     )]
@@ -38,6 +43,9 @@ pub(super) enum KinesisError {
     /// The iterator is older than five minutes.
     #[error("FB-0243: the stream's answer is of no use: an iterator that was given out just now has expired")]
     Expired,
+    /// A subscription is over, by its time or otherwise.
+    #[error("FB-0243: the stream's answer is of no use: a subscription ended right after it was made: {0}")]
+    Over(String),
     /// What was asked for is no place in the shard, or lies in the future.
     #[error("FB-0243: the stream's answer is of no use: {0}")]
     Invalid(String),
@@ -79,10 +87,12 @@ impl KinesisError {
         }
     }
 
-    /// An error that a subscription ended with. A failure of the server alone ends no more than it.
-    pub(super) fn pushed(code: &str, text: String) -> Self {
+    /// An error that a subscription ended with, which has brought something or nothing. A failure of the server
+    /// alone ends no more than it.
+    pub(super) fn pushed(code: &str, text: String, has_begun: bool) -> Self {
         match Self::answered(code, text) {
-            Self::Refused(_) if code.contains("InternalFailure") => Self::Expired,
+            Self::InUse(text) if !has_begun => Self::Taken(text),
+            Self::Refused(text) if code.contains("InternalFailure") => Self::Over(format!("{code}: {text}")),
             other => other,
         }
     }
@@ -93,9 +103,9 @@ impl KinesisError {
             Self::NotFound(_) => "FB-0240",
             Self::Denied(_) => "FB-0241",
             Self::Unreachable(_) => "FB-0242",
-            Self::Refused(_) | Self::Expired | Self::Invalid(_) => "FB-0243",
+            Self::Refused(_) | Self::Expired | Self::Over(_) | Self::Invalid(_) => "FB-0243",
             Self::Clock(_) => "FB-0245",
-            Self::InUse(_) => "FB-0246",
+            Self::InUse(_) | Self::Taken(_) => "FB-0246",
             Self::NoConsumer(_) => "FB-0247",
             Self::NoCredentials(_) => "FB-0360",
             Self::Aws { code, .. } => code,
@@ -109,6 +119,8 @@ impl KinesisError {
             Self::NotFound(said) => (Refusal::NotFound, said.clone()),
             Self::Invalid(said) => (Refusal::NoPlace, said.clone()),
             Self::Expired => (Refusal::Expired, String::new()),
+            Self::Over(said) => (Refusal::Expired, said.clone()),
+            Self::Taken(said) => (Refusal::Taken, said.clone()),
             Self::Throttled => (Refusal::Throttled, String::new()),
             Self::Denied(said)
             | Self::Unreachable(said)
@@ -144,6 +156,8 @@ mod tests {
             KinesisError::Refused(text()),
             KinesisError::Clock(text()),
             KinesisError::InUse(text()),
+            KinesisError::Taken(text()),
+            KinesisError::Over(text()),
             KinesisError::NoConsumer(text()),
             KinesisError::NoCredentials(text()),
             KinesisError::Expired,

@@ -37,7 +37,10 @@ impl Accent for KinesisAccent {
             Refusal::IteratorExpired => "ExpiredIteratorException",
             Refusal::Throttled => "ProvisionedThroughputExceededException",
             Refusal::NoPlace => "InvalidArgumentException",
-            Refusal::Subscribed | Refusal::SubscriptionEnded => "ResourceInUseException",
+            Refusal::Subscribed => {
+                return KinesisError::pushed("ResourceInUseException", String::new(), false).into();
+            }
+            Refusal::SubscriptionEnded => return KinesisError::Over(String::new()).into(),
         };
         KinesisError::answered(code, format!("{refusal:?}")).into()
     }
@@ -79,4 +82,9 @@ impl Accent for KinesisAccent {
 /// A stream with these limits.
 pub(super) fn stream(limits: Limits, when_trimmed: WhenTrimmed) -> FakeStreamSubject {
     FakeStreamSubject::new(Arc::new(KinesisAccent::default()), limits, when_trimmed)
+}
+
+/// The same, pushed.
+pub(super) fn pushed(limits: Limits, when_trimmed: WhenTrimmed) -> FakeStreamSubject {
+    FakeStreamSubject::pushed(Arc::new(KinesisAccent::default()), limits, when_trimmed)
 }

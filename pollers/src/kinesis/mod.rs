@@ -1,4 +1,4 @@
-//! Kinesis streams, read by polls. `docs/sources/kinesis.md` is the manual.
+//! Kinesis streams, read by polls or pushed. `docs/sources/kinesis.md` is the manual.
 //!
 //! Shards are read as those of every kind are (`crate::shards`). `plain` makes the calls, or `sdk`, the
 //! only file that knows AWS's SDK; `reader` is what differs; `fake` is a stream in memory.
@@ -12,6 +12,8 @@ mod event;
 #[cfg(test)]
 mod fake;
 mod fan_out;
+#[cfg(test)]
+mod fan_out_tests;
 mod plain;
 mod reader;
 mod sdk;

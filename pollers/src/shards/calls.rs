@@ -53,6 +53,14 @@ pub(crate) enum IteratorAt {
     Time(i64),
 }
 
+/// Where a subscription begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SubscribeAt {
+    Place(IteratorAt),
+    /// Behind this sequence number, which need not be that of a record.
+    Behind(String),
+}
+
 /// What one read brought.
 #[derive(Debug)]
 pub(crate) struct ShardRead {
@@ -100,25 +108,36 @@ pub(crate) trait ShardCalls: Send + Sync {
     fn subscriptions(&self) -> Option<&dyn Subscriptions> {
         None
     }
+    /// What operators ought to know of how it is read.
+    fn note(&self) -> Option<String> {
+        None
+    }
     /// The time in epoch milliseconds: the server's where its answers say it, else this machine's.
     fn now_ms(&self) -> i64;
 }
 
 /// Pushes shards to whoever subscribes to them.
 pub(crate) trait Subscriptions: Send + Sync {
-    /// A subscription that begins there; it may take as long as a call.
+    /// A subscription that begins there, in its turn; it may take as long as a call. It is refused as
+    /// [`Pushes::next`] is.
     fn subscribe<'a>(
         &'a self,
         shard: &'a str,
-        begin: IteratorAt,
+        begin: SubscribeAt,
     ) -> BoxFuture<'a, Result<Box<dyn Pushes>, ShardError>>;
 }
 
 /// What is pushed of one shard. Nothing is taken from the server that is not asked for, but for what a
 /// connection holds. Dropping it ends the subscription.
 pub(crate) trait Pushes: Send + Sync {
-    /// The next push: `next` says only whether there is more. May be dropped while it waits without losing
-    /// anything. A subscription that is over is [`super::Refusal::Expired`], and another one is to be made.
+    /// The next push; `next` is the number behind which another subscription would go on, and is empty where
+    /// the server does not say. May be dropped while it waits without losing anything.
+    ///
+    /// | it fails with | and the reader |
+    /// |---|---|
+    /// | [`super::Refusal::Expired`]: it is over | subscribes anew |
+    /// | [`super::Refusal::Taken`]: it was not given, for another one is young | does so a little later |
+    /// | anything else | tells it |
     fn next(&mut self) -> BoxFuture<'_, Result<ShardRead, ShardError>>;
 }
 

@@ -22,6 +22,9 @@ pub(crate) enum Refusal {
     Trimmed,
     /// It asks to slow down.
     Throttled,
+    /// The shard is pushed to another subscription of the same consumer, which is too young to give way.
+    #[allow(dead_code, reason = "not every kind of source is pushed to")]
+    Taken,
     /// Nothing that a reader could do about it.
     Other,
 }
@@ -117,7 +120,12 @@ impl ShardError {
                 // A shard's limits are counted by the second.
                 SourceError::Throttled { what: what.to_owned(), retry_after: Some(Duration::from_secs(1)) }
             }
-            Refusal::NotFound | Refusal::Expired | Refusal::NoPlace | Refusal::Trimmed | Refusal::Other => {
+            Refusal::NotFound
+            | Refusal::Expired
+            | Refusal::NoPlace
+            | Refusal::Trimmed
+            | Refusal::Taken
+            | Refusal::Other => {
                 SourceError::Down { what: what.to_owned(), code: self.code, cause: self.cause }
             }
         }

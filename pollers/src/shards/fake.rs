@@ -1,7 +1,7 @@
 //! The strict tree of shards as a stream, in memory: for the suites of tracks and of trees. Time is tokio's.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +12,10 @@ use tokio::time::Instant;
 
 use super::calls::{
     IteratorAt, Page, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
+    Subscriptions,
 };
 use super::error::ShardError;
+use super::fake_push::PushManners;
 use super::pace::Rate;
 use super::source::ShardSource;
 use super::stream::{ShardStream, StreamFacts};
@@ -45,16 +47,19 @@ pub(crate) trait Accent: Send + Sync {
 
 /// A stream in memory.
 pub(crate) struct FakeStream {
-    accent: Arc<dyn Accent>,
+    me: Weak<FakeStream>,
+    pub(super) accent: Arc<dyn Accent>,
     state: Mutex<FakeState>,
+    /// Its shards are pushed.
+    pushes: bool,
     zero: Instant,
     /// How far this machine's clock is ahead of the server's.
     clock_ahead_ms: AtomicI64,
 }
 
-struct FakeState {
-    tree: ShardTree,
-    when_trimmed: WhenTrimmed,
+pub(super) struct FakeState {
+    pub(super) tree: ShardTree,
+    pub(super) when_trimmed: WhenTrimmed,
     is_broken: bool,
     /// How often the stream was made.
     n_made: i64,
@@ -63,14 +68,25 @@ struct FakeState {
     is_disabled: bool,
     /// Nothing can be read of a shard that has no records left.
     is_horizon_refused: bool,
+    pub(super) push: PushManners,
+}
+
+impl FakeState {
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
 }
 
 impl FakeStream {
-    fn lock(&self) -> MutexGuard<'_, FakeState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, FakeState> {
         self.state.lock().expect("nothing panics under this lock")
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, FakeState>, ShardError> {
+    pub(super) fn me(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever calls holds it")
+    }
+
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, FakeState>, ShardError> {
         let state = self.lock();
         match state.is_broken {
             true => Err(self.reading().unusable("it is broken".to_owned())),
@@ -82,11 +98,11 @@ impl FakeStream {
         self.accent.reading().0
     }
 
-    fn told(&self, refusal: Refusal) -> ShardError {
+    pub(super) fn told(&self, refusal: Refusal) -> ShardError {
         self.accent.refused(refusal)
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.zero.elapsed().as_millis()).expect("tests are short")
     }
 
@@ -95,13 +111,13 @@ impl FakeStream {
         self.lock().tree.put_at(shard, data, now_ms);
     }
 
-    fn record(&self, shard: &Shard, idx: usize) -> ShardRecord {
+    pub(super) fn record(&self, shard: &Shard, idx: usize) -> ShardRecord {
         let item = &shard.log.items()[idx];
         let arrival_ms = BEGAN_MS + i64::try_from(shard.arrivals_ms[idx]).unwrap_or(i64::MAX);
         self.accent.record(idx, self.accent.sequence(item.name), &item.value, arrival_ms)
     }
 
-    fn info(&self, tree: &ShardTree, shard: usize) -> ShardInfo {
+    pub(super) fn info(&self, tree: &ShardTree, shard: usize) -> ShardInfo {
         let it = &tree.shards()[shard];
         let is_closed = it.log.is_ended();
         let last = it.log.items().last().filter(|_| is_closed && !self.accent.tells_all());
@@ -113,28 +129,35 @@ impl FakeStream {
         }
     }
 
-    fn begin(&self, shard: &str, begin: IteratorAt) -> Result<String, ShardError> {
-        let (mut state, now_ms) = (self.working()?, self.now());
-        let when_trimmed = state.when_trimmed;
-        let tree = &mut state.tree;
+    /// A shard by its name, and a place in it.
+    pub(super) fn place(
+        &self,
+        state: &FakeState,
+        shard: &str,
+        begin: &IteratorAt,
+        now_ms: u64,
+    ) -> Result<(usize, Watermark), ShardError> {
+        let tree = &state.tree;
         let shard = number_of(shard, tree.shards().len()).ok_or_else(|| self.told(Refusal::NoShard))?;
-        let log = &tree.shards()[shard].log;
-        let iterator = match begin {
+        let from = match begin {
             // At the first that retention has left.
-            IteratorAt::First => tree.iterator_at_time(shard, 0, now_ms),
-            IteratorAt::Latest => {
-                let from = Watermark::Origin(log.origin_latest());
-                tree.iterator(shard, &from, now_ms)
-            }
+            IteratorAt::First => tree.at_time(shard, 0, now_ms),
+            IteratorAt::Latest => Ok(Watermark::Origin(tree.shards()[shard].log.origin_latest())),
             IteratorAt::Time(at) => {
-                let at = u64::try_from(at - BEGAN_MS).unwrap_or_default();
-                tree.iterator_at_time(shard, at, now_ms)
+                tree.at_time(shard, u64::try_from(at - BEGAN_MS).unwrap_or_default(), now_ms)
             }
             IteratorAt::At(text) => {
-                let number = self.accent.number(&text).ok_or_else(|| self.told(Refusal::NoPlace))?;
-                tree.iterator_at_number(shard, number, when_trimmed, now_ms)
+                let number = self.accent.number(text).ok_or_else(|| self.told(Refusal::NoPlace))?;
+                tree.at_number(shard, number, state.when_trimmed)
             }
         };
+        Ok((shard, from.map_err(|it| self.told(it))?))
+    }
+
+    fn begin(&self, shard: &str, begin: IteratorAt) -> Result<String, ShardError> {
+        let (mut state, now_ms) = (self.working()?, self.now());
+        let (shard, from) = self.place(&state, shard, &begin, now_ms)?;
+        let iterator = state.tree.iterator(shard, &from, now_ms);
         iterator.map(|it| format!("iterator:{it}")).map_err(|it| self.told(it))
     }
 
@@ -170,7 +193,7 @@ fn id(shard: usize) -> String {
     format!("shardId-{shard:012}")
 }
 
-fn number_of(id: &str, n_shards: usize) -> Option<usize> {
+pub(super) fn number_of(id: &str, n_shards: usize) -> Option<usize> {
     let number = id.strip_prefix("shardId-").and_then(|it| it.parse().ok());
     number.filter(|it| *it < n_shards)
 }
@@ -216,6 +239,10 @@ impl ShardCalls for FakeStream {
         })
     }
 
+    fn subscriptions(&self) -> Option<&dyn Subscriptions> {
+        self.pushes.then_some(self as &dyn Subscriptions)
+    }
+
     fn now_ms(&self) -> i64 {
         let now = i64::try_from(self.now()).unwrap_or(i64::MAX);
         BEGAN_MS + now + self.clock_ahead_ms.load(Ordering::SeqCst)
@@ -233,6 +260,15 @@ pub(crate) struct FakeStreamSubject {
 impl FakeStreamSubject {
     /// A stream without shards, with these limits.
     pub(crate) fn new(accent: Arc<dyn Accent>, limits: Limits, when_trimmed: WhenTrimmed) -> Self {
+        Self::read_by(accent, limits, when_trimmed, false)
+    }
+
+    /// The same, with shards that are pushed.
+    pub(crate) fn pushed(accent: Arc<dyn Accent>, limits: Limits, when_trimmed: WhenTrimmed) -> Self {
+        Self::read_by(accent, limits, when_trimmed, true)
+    }
+
+    fn read_by(accent: Arc<dyn Accent>, limits: Limits, when_trimmed: WhenTrimmed, pushes: bool) -> Self {
         let tree = ShardTree::new(Style::Aggregates, limits);
         let state = FakeState {
             tree,
@@ -242,9 +278,17 @@ impl FakeStreamSubject {
             tells_no_children: false,
             is_disabled: false,
             is_horizon_refused: false,
+            push: PushManners::default(),
         };
-        let (state, zero) = (Mutex::new(state), Instant::now());
-        let fake = Arc::new(FakeStream { accent, state, zero, clock_ahead_ms: AtomicI64::new(0) });
+        let (state, zero, clock_ahead_ms) = (Mutex::new(state), Instant::now(), AtomicI64::new(0));
+        let fake = Arc::new_cyclic(|me| FakeStream {
+            me: Weak::clone(me),
+            accent,
+            state,
+            pushes,
+            zero,
+            clock_ahead_ms,
+        });
         let is_free = limits.calls_per_s == usize::MAX;
         Self { source: connect(&fake, is_free), fake, is_free }
     }
@@ -270,6 +314,26 @@ impl FakeStreamSubject {
     /// The stream is switched off.
     pub(crate) fn disable(&mut self) {
         self.fake.lock().is_disabled = true;
+    }
+
+    /// How it pushes from now on.
+    pub(crate) fn set_manners(&self, manners: PushManners) {
+        self.fake.lock().push = manners;
+    }
+
+    /// All connections break.
+    pub(crate) fn break_subscriptions(&self) {
+        self.fake.lock().tree.break_subscriptions();
+    }
+
+    /// How often it was subscribed to, refusals included.
+    pub(crate) fn n_subscribed(&self) -> usize {
+        self.fake.lock().push.n_subscribed
+    }
+
+    /// Subscriptions that are open.
+    pub(crate) fn n_open(&self) -> usize {
+        self.fake.lock().tree.n_subscriptions()
     }
 
     /// Appends one record.
@@ -353,6 +417,6 @@ impl TreeSubject for FakeStreamSubject {
     }
 
     fn n_waiting_on_us(&self) -> usize {
-        0
+        self.fake.lock().tree.n_under_way()
     }
 }

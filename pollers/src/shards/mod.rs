@@ -8,8 +8,11 @@ mod calls;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+pub(crate) mod fake_push;
 mod pace;
 mod place;
+mod pushed;
 mod reader;
 mod source;
 mod stream;
@@ -22,7 +25,7 @@ pub(crate) mod words;
 pub(crate) use calls::Part;
 pub(crate) use calls::{
     IteratorAt, Page, Pushes, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
-    Subscriptions,
+    SubscribeAt, Subscriptions,
 };
 pub(crate) use error::{Complaint, Refusal, ShardError};
 pub(crate) use pace::{Pace as ShardPace, Rate};

@@ -1,5 +1,5 @@
-//! Reads a shard: iterators and subscriptions that end and are made anew, records that are held until there is room, the end
-//! with what comes after it.
+//! Reads a shard: iterators and subscriptions that end and are made anew, records that are held until there is
+//! room, the end with what comes after it.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -10,9 +10,10 @@ use bytes::Bytes;
 use forebay_batcher::{Gap, OrderKey, Position, RecordId, UnixMillis, Watermark};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::calls::{IteratorAt, Pushes, ShardInfo, ShardRead, ShardRecord};
+use super::calls::{IteratorAt, Pushes, ShardInfo, ShardRead, ShardRecord, SubscribeAt};
 use super::error::{Refusal, ShardError};
 use super::place::{PartsDone, Sequence, ShardPlace, behind};
+use super::pushed::{Pushed, TAKEN_PAUSE};
 use super::stream::{ShardStream, children};
 use crate::source::{BoxFuture, RawRead, RawRecord, Reader, Room, SourceError, TrackInfo, TrackName};
 
@@ -35,6 +36,8 @@ pub(super) struct ShardReader {
     /// Everything below was fetched.
     place: ShardPlace,
     cursor: Option<Cursor>,
+    /// What is known of subscriptions, where there are any.
+    pushed: Pushed,
     /// The record that was fetched last before the cursor was made: it must come first, or the shard has
     /// dropped it and what came behind it.
     wanted: Option<Sequence>,
@@ -86,6 +89,7 @@ impl ShardReader {
             shard,
             place,
             cursor,
+            pushed: Pushed::default(),
             wanted: None,
             held: VecDeque::new(),
             passed,
@@ -123,12 +127,16 @@ impl ShardReader {
         RawRead { passed: self.passed.clone(), ..RawRead::default() }
     }
 
-    /// What was fetched, as much as there is room for; `None` when there is nothing to tell.
+    /// What was fetched, as much as there is room for, or all of what was pushed: the feed counts what it
+    /// holds and lets go of it. `None` when there is nothing to tell.
     fn give(&mut self, room: Room) -> Option<RawRead> {
         if self.held.is_empty() && self.children.is_none() && self.gap.is_none() {
             return None;
         }
         let (mut records, mut n_bytes) = (Vec::new(), 0);
+        if self.stream.is_pushed() {
+            records = std::mem::take(&mut self.held).into();
+        }
         while records.len() < room.records_max as usize
             && let Some(record) =
                 self.held.pop_front_if(|it| n_bytes == 0 || n_bytes + it.data.len() as u64 <= room.bytes_max)
@@ -149,7 +157,8 @@ impl ShardReader {
         })
     }
 
-    /// Calls once, or waits for a push; false when none came in time. May be dropped at any time: nothing has changed before the answer is here.
+    /// Calls once, or waits for a push; false when none came in time. May be dropped at any time: nothing has
+    /// changed before the answer is here.
     async fn fetch(&mut self, room: Room, until: Instant) -> Result<bool, SourceError> {
         let mut is_renewed = false;
         loop {
@@ -181,6 +190,7 @@ impl ShardReader {
                     self.is_trimmed |= error.refusal == Refusal::Trimmed;
                     (self.cursor, is_renewed) = (None, true);
                 }
+                Err(error) if self.is_taken(&error) => return Ok(true),
                 Err(error) if error.is_of_place() && self.is_gone().await? => return Ok(true),
                 Err(error) => return Err(error.on(&self.what())),
             }
@@ -240,10 +250,23 @@ impl ShardReader {
             return Ok(true);
         }
         let stream = Arc::clone(&self.stream);
-        let on = |it: ShardError| it.on(&what(&stream, &self.shard));
+        let what = self.what();
+        let on = |it: ShardError| it.on(&what);
         // Where an iterator is made anew the stream may have been as well, and its shards have the names of
         // the old ones.
         stream.shard(&self.track).await?;
+        if let Some(number) = self.pushed.goes_on(&self.place, Instant::now()) {
+            let begin = SubscribeAt::Behind(number.to_text());
+            match self.subscribe(begin).await {
+                Ok(cursor) => {
+                    self.cursor = Some(cursor);
+                    return Ok(true);
+                }
+                Err(error) if self.is_taken(&error) => return Ok(false),
+                Err(error) if error.is_of_place() => self.pushed.forget(),
+                Err(error) => return Err(on(error)),
+            }
+        }
         let (begin, wanted) = match &self.place {
             ShardPlace::First | ShardPlace::Since(..) => {
                 self.left_out_before = self.since;
@@ -272,6 +295,9 @@ impl ShardReader {
                 made = self.cursor_at(IteratorAt::First).await;
             }
         }
+        if made.as_ref().is_err_and(|error| self.is_taken(error)) {
+            return Ok(false);
+        }
         let made = made.map_err(on)?;
         self.wanted = wanted;
         self.cursor = Some(made);
@@ -279,11 +305,28 @@ impl ShardReader {
     }
 
     async fn cursor_at(&self, begin: IteratorAt) -> Result<Cursor, ShardError> {
-        let calls = &self.stream.calls;
-        match calls.subscriptions() {
-            None => calls.iterator(&self.shard, begin).await.map(Cursor::Iterator),
-            Some(subscriptions) => subscriptions.subscribe(&self.shard, begin).await.map(Cursor::Pushes),
+        if self.stream.is_pushed() && !self.pushed.polls() {
+            return self.subscribe(SubscribeAt::Place(begin)).await;
         }
+        self.stream.calls.iterator(&self.shard, begin).await.map(Cursor::Iterator)
+    }
+
+    async fn subscribe(&self, begin: SubscribeAt) -> Result<Cursor, ShardError> {
+        match self.stream.calls.subscriptions() {
+            Some(it) => it.subscribe(&self.shard, begin).await.map(Cursor::Pushes),
+            None => Err(self.stream.traits.unusable("its shards are not pushed".to_owned())),
+        }
+    }
+
+    /// A subscription was refused because the consumer has another one, which is over or soon must give way:
+    /// then it is asked for again, after a pause.
+    fn is_taken(&mut self, error: &ShardError) -> bool {
+        let now = Instant::now();
+        let is_taken = error.refusal == Refusal::Taken && self.pushed.handle_taken(now);
+        if is_taken {
+            (self.cursor, self.next_at) = (None, now + TAKEN_PAUSE);
+        }
+        is_taken
     }
 
     /// How many records to ask for. One that was fetched before comes once more.
@@ -326,7 +369,17 @@ impl ShardReader {
             self.end(&answer.children);
         }
         self.cursor = match (self.cursor.take(), answer.next) {
-            (Some(Cursor::Pushes(pushes)), Some(_)) => Some(Cursor::Pushes(pushes)),
+            (Some(Cursor::Pushes(pushes)), Some(next)) => {
+                let is_behind = answer.behind_ms != Some(0);
+                self.pushed.handle_push(Sequence::parse(&next), is_behind, Instant::now());
+                // All of a closed shard was pushed and its end is not told, as some servers do: a poll shows it.
+                if n_records == 0 && !is_behind && self.stream.is_closed(&self.shard) {
+                    self.pushed.poll();
+                    None
+                } else {
+                    Some(Cursor::Pushes(pushes))
+                }
+            }
             (Some(Cursor::Iterator(_)) | None, Some(next)) => Some(Cursor::Iterator(next)),
             (_, None) => None,
         };

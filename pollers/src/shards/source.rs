@@ -55,6 +55,10 @@ impl Source for ShardSource {
         Some(&self.name)
     }
 
+    fn note(&self) -> Option<String> {
+        self.stream.calls.note()
+    }
+
     fn input(&self) -> Input<'_> {
         Input::Tracks(self)
     }
@@ -70,7 +74,11 @@ impl Source for ShardSource {
 
 impl Tracks for ShardSource {
     fn facts(&self) -> TracksFacts {
-        TracksFacts { readers_max: Some(self.stream.facts.readers_max), lists_for_all: true, pushes: false }
+        TracksFacts {
+            readers_max: Some(self.stream.facts.readers_max),
+            lists_for_all: true,
+            pushes: self.stream.is_pushed(),
+        }
     }
 
     fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {

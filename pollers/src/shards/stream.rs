@@ -1,5 +1,6 @@
 //! A stream: which one it is, its shards, and where they begin.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(crate) struct ShardStream {
     pub(super) pace: Pace,
     /// A shard ended and its children were not told there.
     pub(super) ended: Notify,
+    /// Shards that were listed as closed when the stream was listed last.
+    closed: Mutex<BTreeSet<String>>,
     /// When it was described last, and what it was.
     seen: Mutex<(Instant, StreamDescription)>,
 }
@@ -58,7 +61,7 @@ impl ShardStream {
         it: StreamDescription,
     ) -> Self {
         let (pace, ended, seen) = (Pace::new(facts.rate), Notify::new(), Mutex::new((Instant::now(), it)));
-        Self { calls, traits, facts, pace, ended, seen }
+        Self { calls, traits, facts, pace, ended, closed: Mutex::default(), seen }
     }
 
     /// What people call it.
@@ -130,10 +133,31 @@ impl ShardStream {
             shards.extend(page.shards);
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(shards),
+                None => {
+                    self.note_closed(&shards);
+                    return Ok(shards);
+                }
             }
         }
         Err(self.traits.unusable(format!("its shards have more than {PAGES_MAX} pages")))
+    }
+
+    fn note_closed(&self, shards: &[ShardInfo]) {
+        // Only those that are pushed ask for it.
+        if self.is_pushed() {
+            let closed = shards.iter().filter(|it| it.is_closed).map(|it| it.id.clone()).collect();
+            *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+        }
+    }
+
+    /// Whether a shard was closed when the stream was listed last.
+    pub(super) fn is_closed(&self, shard: &str) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(shard)
+    }
+
+    /// Its shards are pushed to whoever subscribes to them.
+    pub(super) fn is_pushed(&self) -> bool {
+        self.calls.subscriptions().is_some()
     }
 
     /// All shards that are listed, as tracks.

@@ -20,6 +20,15 @@ pub(crate) async fn check_stream(subject: impl Fn() -> FakeStreamSubject) {
     an_operator_names_a_sequence_number_that_the_shard_has(subject()).await;
 }
 
+/// The same for a stream that is pushed: what is its own about reads that stop in the middle of a shard is left
+/// out, for a push comes whole.
+pub(crate) async fn check_pushed_stream(subject: impl Fn() -> FakeStreamSubject) {
+    latest_leaves_out_what_closed_shards_hold_and_reads_their_children_whole(subject()).await;
+    a_stream_that_was_made_anew_inherits_nothing(subject()).await;
+    a_restart_at_the_last_record_tells_no_gap(subject()).await;
+    an_operator_names_a_sequence_number_that_the_shard_has(subject()).await;
+}
+
 /// The start of a source's tracks.
 pub(crate) fn first(source: &dyn Source) -> Watermark {
     Watermark::Origin(source.tracks().unwrap().first())

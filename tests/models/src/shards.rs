@@ -241,8 +241,7 @@ impl ShardTree {
     /// An iterator at the record of this number.
     ///
     /// # Errors
-    /// [`Refusal::NoPlace`] where the shard never had it, and where retention took it and that is refused;
-    /// [`Refusal::NoShard`].
+    /// As [`Self::at_number`].
     pub fn iterator_at_number(
         &mut self,
         shard: usize,
@@ -250,33 +249,65 @@ impl ShardTree {
         when_trimmed: WhenTrimmed,
         now_ms: u64,
     ) -> Result<u64, Refusal> {
-        let log = &self.listed(shard)?.log;
-        let idx = log.items().iter().position(|it| it.name == number).ok_or(Refusal::NoPlace)?;
-        if when_trimmed == WhenTrimmed::Refuse && !log.is_kept(idx) {
-            return Err(Refusal::NoPlace);
-        }
-        self.iterator_at(shard, idx, now_ms)
+        let from = self.at_number(shard, number, when_trimmed)?;
+        self.iterator(shard, &from, now_ms)
     }
 
     /// An iterator at the first record that arrived at this time or later.
     ///
     /// # Errors
-    /// [`Refusal::NoPlace`] where the time lies in the future, [`Refusal::NoShard`].
+    /// As [`Self::at_time`].
     pub fn iterator_at_time(&mut self, shard: usize, at_ms: u64, now_ms: u64) -> Result<u64, Refusal> {
+        let from = self.at_time(shard, at_ms, now_ms)?;
+        self.iterator(shard, &from, now_ms)
+    }
+
+    /// Where the record of this number stands.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlace`] where the shard never had it, and where retention took it and that is refused;
+    /// [`Refusal::NoShard`].
+    pub fn at_number(
+        &self,
+        shard: usize,
+        number: u64,
+        when_trimmed: WhenTrimmed,
+    ) -> Result<Watermark, Refusal> {
+        let log = &self.listed(shard)?.log;
+        let idx = log.items().iter().position(|it| it.name == number).ok_or(Refusal::NoPlace)?;
+        if when_trimmed == WhenTrimmed::Refuse && !log.is_kept(idx) {
+            return Err(Refusal::NoPlace);
+        }
+        Ok(from_idx(log, idx))
+    }
+
+    /// Where the first record stands that arrived at this time or later.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlace`] where the time lies in the future, [`Refusal::NoShard`].
+    pub fn at_time(&self, shard: usize, at_ms: u64, now_ms: u64) -> Result<Watermark, Refusal> {
         if at_ms > now_ms {
             return Err(Refusal::NoPlace);
         }
-        let idx = self.listed(shard)?.arrivals_ms.partition_point(|it| *it < at_ms);
-        self.iterator_at(shard, idx, now_ms)
+        let shard = self.listed(shard)?;
+        Ok(from_idx(&shard.log, shard.arrivals_ms.partition_point(|it| *it < at_ms)))
     }
 
-    /// An iterator at the first record from this index on that retention has left.
-    fn iterator_at(&mut self, shard: usize, idx: usize, now_ms: u64) -> Result<u64, Refusal> {
+    /// Where the first record stands whose number is above this one, which need not be that of a record.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlace`] where no record has come to that number yet, [`Refusal::NoShard`].
+    pub fn behind_number(&self, shard: usize, number: u64) -> Result<Watermark, Refusal> {
+        if number >= self.next_number {
+            return Err(Refusal::NoPlace);
+        }
         let log = &self.listed(shard)?.log;
-        let n_items = log.items().len();
-        let idx = (idx..n_items).find(|it| log.is_kept(*it)).unwrap_or(n_items);
-        let from = Watermark::Origin(Origin(ShortBytes::new(format!("end {idx}").as_bytes())));
-        self.iterator(shard, &from, now_ms)
+        Ok(from_idx(log, log.items().partition_point(|it| it.name <= number)))
+    }
+
+    /// The number that every record from now on is above.
+    pub fn last_number(&self) -> u64 {
+        self.next_number - 1
     }
 
     /// Reads with an iterator, which stays good for its time: a read that is repeated brings the same.
@@ -362,6 +393,11 @@ impl ShardTree {
         self.subscriptions.remove(&subscription);
     }
 
+    /// Ends all subscriptions with what is under way, as when their connections break.
+    pub fn break_subscriptions(&mut self) {
+        self.subscriptions.clear();
+    }
+
     /// Pushes that were sent and not taken, over all subscriptions.
     pub fn n_under_way(&self) -> usize {
         self.subscriptions.values().map(|it| it.under_way.len()).sum()
@@ -429,6 +465,13 @@ impl ShardTree {
         }
         self.subscriptions = subscriptions;
     }
+}
+
+/// At the first record from this index on that retention has left.
+fn from_idx(log: &Log<Bytes>, idx: usize) -> Watermark {
+    let n_items = log.items().len();
+    let idx = (idx..n_items).find(|it| log.is_kept(*it)).unwrap_or(n_items);
+    Watermark::Origin(Origin(ShortBytes::new(format!("end {idx}").as_bytes())))
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ impl JsonStream {
     /// without losing anything.
     ///
     /// # Errors
-    /// The connection broke.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, CallFailure> {
+    /// The connection broke; the text is for people.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             match self.0.frame().await {
                 None => return Ok(None),
@@ -34,7 +34,7 @@ impl JsonStream {
                         return Ok(Some(piece));
                     }
                 }
-                Some(Err(error)) => return Err(CallFailure::Unreachable(with_causes(&error))),
+                Some(Err(error)) => return Err(with_causes(&error)),
             }
         }
     }

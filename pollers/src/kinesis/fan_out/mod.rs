@@ -10,33 +10,28 @@ mod subscription;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_clients::{AwsAccess, JsonCall, JsonClient, Limits};
+use forebay_clients::{AwsAccess, JsonClient};
 use tokio::time::{Instant, sleep_until};
 
+use self::consumer::Consumer;
 use self::subscription::Subscription;
 use super::choice::{WhichConsumer, WhichStream};
-use super::client::{CALL_MAX, TRIES};
 use super::error::KinesisError;
-use super::plain::{ANSWER_BYTES_MAX, DIALECT, Parameters};
+use super::plain::{DIALECT, Parameters};
 use crate::shards::{
     IteratorAt, Page, Pushes, Rate, ShardCalls, ShardError, ShardPace, ShardRead, StreamDescription,
-    Subscriptions,
+    SubscribeAt, Subscriptions,
 };
 use crate::source::BoxFuture;
 
 /// A consumer may subscribe to a shard once a second; a little less often, for clocks run apart.
 const RATE: Rate = Rate { between: Duration::from_millis(1_050), bytes_per_second: None };
-/// For so long after a subscription was made another one is refused, though it is over; and a little longer.
-const TAKEN_FOR: Duration = Duration::from_secs(7);
 
 /// A stream whose shards are pushed.
 pub(super) struct FanOut {
     /// All that is no subscription.
     inner: Arc<dyn ShardCalls>,
-    client: JsonClient,
-    consumer_arn: String,
-    /// Events name the consumer, for the mapping does.
-    is_named_by_arn: bool,
+    consumer: Arc<Consumer>,
     pace: ShardPace,
 }
 
@@ -49,43 +44,32 @@ impl FanOut {
         consumer: &WhichConsumer,
     ) -> Result<Self, ShardError> {
         let client = JsonClient::new(access, DIALECT).map_err(KinesisError::from)?;
-        let consumer_arn = consumer::ready(&client, &*inner, which, consumer).await?;
-        let is_named_by_arn = matches!(consumer, WhichConsumer::Arn(_));
-        Ok(Self { inner, client, consumer_arn, is_named_by_arn, pace: ShardPace::new(RATE) })
+        let consumer = Consumer::new(client, Arc::clone(&inner), which.clone(), consumer.clone());
+        consumer.ready().await?;
+        Ok(Self { inner, consumer: Arc::new(consumer), pace: ShardPace::new(RATE) })
     }
 
-    async fn begin(&self, shard: &str, begin: &IteratorAt) -> Result<Subscription, KinesisError> {
-        let place = match begin {
-            IteratorAt::First => Parameters::default().text("Type", "TRIM_HORIZON"),
-            IteratorAt::Latest => Parameters::default().text("Type", "LATEST"),
-            IteratorAt::At(number) => {
-                Parameters::default().text("Type", "AT_SEQUENCE_NUMBER").text("SequenceNumber", number)
-            }
-            IteratorAt::Time(at) => Parameters::default().text("Type", "AT_TIMESTAMP").time("Timestamp", *at),
-        };
-        let parameters = Parameters::default()
-            .text("ConsumerARN", &self.consumer_arn)
-            .text("ShardId", shard)
-            .object("StartingPosition", place);
-        let limits = Limits { time: CALL_MAX, answer_bytes: ANSWER_BYTES_MAX };
-        let target = "Kinesis_20131202.SubscribeToShard";
-        let call = JsonCall { target, body: parameters.body(), limits, tries: TRIES };
-        Ok(Subscription::new(self.client.stream(call).await?))
+    async fn subscribe(&self, shard: &str, begin: SubscribeAt) -> Result<Subscription, ShardError> {
+        let arn = self.consumer.ready().await?;
+        sleep_until(self.pace.turn(shard, Instant::now())).await;
+        let stream = self.consumer.subscribe(&arn, shard, place(begin)).await?;
+        Ok(Subscription::new(Arc::clone(&self.consumer), stream))
     }
+}
 
-    /// Subscribes in its turn, and again while a subscription that is over still counts.
-    async fn subscribe(&self, shard: &str, begin: IteratorAt) -> Result<Subscription, KinesisError> {
-        let until = Instant::now() + TAKEN_FOR;
-        loop {
-            sleep_until(self.pace.turn(shard, Instant::now())).await;
-            match self.begin(shard, &begin).await {
-                Err(KinesisError::NotFound(said)) if said.contains("onsumer") => {
-                    return Err(KinesisError::NoConsumer(said));
-                }
-                Err(KinesisError::InUse(_)) if Instant::now() < until => {}
-                other => return other,
-            }
+/// Where a subscription begins, as it is written.
+fn place(begin: SubscribeAt) -> Parameters {
+    let place = Parameters::default();
+    match begin {
+        SubscribeAt::Behind(number) => {
+            place.text("Type", "AFTER_SEQUENCE_NUMBER").text("SequenceNumber", &number)
         }
+        SubscribeAt::Place(IteratorAt::First) => place.text("Type", "TRIM_HORIZON"),
+        SubscribeAt::Place(IteratorAt::Latest) => place.text("Type", "LATEST"),
+        SubscribeAt::Place(IteratorAt::At(number)) => {
+            place.text("Type", "AT_SEQUENCE_NUMBER").text("SequenceNumber", &number)
+        }
+        SubscribeAt::Place(IteratorAt::Time(at)) => place.text("Type", "AT_TIMESTAMP").time("Timestamp", at),
     }
 }
 
@@ -93,20 +77,18 @@ impl Subscriptions for FanOut {
     fn subscribe<'a>(
         &'a self,
         shard: &'a str,
-        begin: IteratorAt,
+        begin: SubscribeAt,
     ) -> BoxFuture<'a, Result<Box<dyn Pushes>, ShardError>> {
         Box::pin(async move { Ok(Box::new(self.subscribe(shard, begin).await?) as Box<dyn Pushes>) })
     }
 }
 
 impl ShardCalls for FanOut {
+    /// Events name the consumer where the mapping does.
     fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, ShardError>> {
         Box::pin(async {
-            let mut told = self.inner.describe().await?;
-            if self.is_named_by_arn {
-                told.arn.clone_from(&self.consumer_arn);
-            }
-            Ok(told)
+            let told = self.inner.describe().await?;
+            Ok(StreamDescription { arn: self.consumer.named_arn().unwrap_or(told.arn), ..told })
         })
     }
 
@@ -128,6 +110,10 @@ impl ShardCalls for FanOut {
 
     fn subscriptions(&self) -> Option<&dyn Subscriptions> {
         Some(self)
+    }
+
+    fn note(&self) -> Option<String> {
+        self.consumer.note()
     }
 
     fn now_ms(&self) -> i64 {

@@ -1,49 +1,75 @@
 //! What is pushed of one shard: messages of the event stream, each of them a read.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use forebay_clients::JsonStream;
 use serde::Deserialize;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Instant, timeout};
 
+use super::consumer::Consumer;
 use super::frames::{Frame, Frames};
 use crate::kinesis::error::KinesisError;
 use crate::kinesis::plain::read;
 use crate::shards::{Pushes, ShardError, ShardRead};
 use crate::source::BoxFuture;
 
-/// Kinesis pushes every few seconds though there be nothing; a connection that is silent for so long is dead.
+/// Kinesis pushes every few seconds though there be nothing; a stream that is silent for so long is dead.
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
 /// A subscription to one shard.
 pub(super) struct Subscription {
+    consumer: Arc<Consumer>,
     stream: JsonStream,
     frames: Frames,
+    silence: Silence,
+    /// Something was pushed.
+    has_begun: bool,
 }
 
 impl Subscription {
-    pub(super) fn new(stream: JsonStream) -> Self {
-        Self { stream, frames: Frames::default() }
+    pub(super) fn new(consumer: Arc<Consumer>, stream: JsonStream) -> Self {
+        let (frames, silence) = Default::default();
+        Self { consumer, stream, frames, silence, has_begun: false }
     }
 
     /// The next push. All that came is in `frames`, so it may be dropped while it waits.
     async fn push(&mut self) -> Result<ShardRead, KinesisError> {
         loop {
-            if let Some(frame) = self.frames.next().map_err(|it| KinesisError::Refused(it.to_owned()))? {
-                match frame {
-                    Frame::Event(event, payload) if event == "SubscribeToShardEvent" => {
-                        return read::pushed(&payload);
-                    }
-                    // The first message says that there is an answer, and nothing else.
-                    Frame::Event(..) => continue,
-                    Frame::Failed(code, payload) => return Err(KinesisError::pushed(&code, text(&payload))),
+            match self.frames.next().map_err(|it| KinesisError::Refused(it.to_owned()))? {
+                Some(Frame::Event(event, payload)) if event == "SubscribeToShardEvent" => {
+                    self.has_begun = true;
+                    return read::pushed(&payload);
                 }
+                // The first message says that there is an answer, and nothing else.
+                Some(Frame::Event(..)) => {}
+                Some(Frame::Failed(code, payload)) => {
+                    let error = KinesisError::pushed(&code, text(&payload), self.has_begun);
+                    return Err(self.consumer.judged(error).await);
+                }
+                None => self.hear().await?,
             }
-            // Five minutes are over, or the connection broke, whatever of a message was to come: what it has
-            // brought whole was read, and another subscription begins behind that.
-            match timeout(SILENT_MAX, self.stream.next()).await {
-                Ok(Ok(Some(piece))) => self.frames.push(&piece),
-                Ok(Ok(None) | Err(_)) | Err(_) => return Err(KinesisError::Expired),
+        }
+    }
+
+    /// Hears a piece. What ends is over, whatever of a message was to come: what it has brought whole was read,
+    /// and another subscription begins behind that.
+    async fn hear(&mut self) -> Result<(), KinesisError> {
+        let left = self.silence.left();
+        let heard = {
+            let _waiting = self.silence.wait();
+            timeout(left, self.stream.next()).await
+        };
+        self.silence = Silence::default();
+        match heard {
+            Ok(Ok(Some(piece))) => {
+                self.frames.push(&piece);
+                Ok(())
             }
+            Ok(Ok(None)) => Err(KinesisError::Over("the server ended it".to_owned())),
+            Ok(Err(error)) => Err(KinesisError::Over(format!("its connection broke: {error}"))),
+            Err(_) => Err(KinesisError::Over(format!("nothing came within {SILENT_MAX:?}"))),
         }
     }
 }
@@ -51,6 +77,30 @@ impl Subscription {
 impl Pushes for Subscription {
     fn next(&mut self) -> BoxFuture<'_, Result<ShardRead, ShardError>> {
         Box::pin(async { Ok(self.push().await?) })
+    }
+}
+
+/// How long nothing has come while somebody waited, over all waits: whoever waits a second at a time finds a
+/// dead stream as well, and one that nobody asked for is not dead.
+#[derive(Debug, Default)]
+struct Silence(Duration);
+
+/// One wait, which counts however it ends.
+struct Waiting<'a>(&'a mut Silence, Instant);
+
+impl Silence {
+    fn left(&self) -> Duration {
+        SILENT_MAX.saturating_sub(self.0)
+    }
+
+    fn wait(&mut self) -> Waiting<'_> {
+        Waiting(self, Instant::now())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.0 += self.1.elapsed();
     }
 }
 
@@ -64,4 +114,27 @@ struct Complaint {
 fn text(payload: &Bytes) -> String {
     let said = read::parsed::<Complaint>(payload).ok().and_then(|it| it.message);
     said.unwrap_or_else(|| String::from_utf8_lossy(payload).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_adds_up_over_waits_of_a_second_and_does_not_count_while_nobody_waits() {
+        let mut silence = Silence::default();
+        let second = Duration::from_secs(1);
+        for n_waits in 1..=30 {
+            let waits = async {
+                let _waiting = silence.wait();
+                pending::<()>().await;
+            };
+            assert!(timeout(second, waits).await.is_err());
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            assert_eq!(silence.left(), SILENT_MAX - second * n_waits);
+        }
+        assert_eq!(silence.left(), Duration::ZERO);
+    }
 }

@@ -128,12 +128,13 @@ pub(super) fn records(answer: &Bytes) -> Result<ShardRead, KinesisError> {
     read.told(answer, |it| it.next_shard_iterator.take())
 }
 
-/// What a push brought. The last one of a shard tells no place to go on at, or what comes after it.
+/// What a push brought. Only what comes after a shard says that this was its end: some servers leave out the
+/// number to go on behind while there is nothing.
 pub(in crate::kinesis) fn pushed(event: &Bytes) -> Result<ShardRead, KinesisError> {
     let read: RecordsAnswer<'_> = parsed(event)?;
     read.told(event, |it| {
-        let has_children = it.child_shards.as_ref().is_some_and(|it| !it.is_empty());
-        it.continuation_sequence_number.take().filter(|_| !has_children)
+        let is_end = it.child_shards.as_ref().is_some_and(|it| !it.is_empty());
+        (!is_end).then(|| it.continuation_sequence_number.take().unwrap_or_default())
     })
 }
 
