@@ -2,7 +2,9 @@
 //! is shared with the code under test.
 //!
 //! Where it differs from AWS, so that no test relies on it: it throttles nobody, an iterator that is none is
-//! an error of its own, and the first shard of two ends one hash key earlier.
+//! an error of its own, and the first shard of two ends one hash key earlier. A subscription outlives its five
+//! minutes and its consumer, its refusal comes as its first message, one that was left is noticed after a second
+//! or two, the end of a shard is never pushed, and a number that is no record's begins at the first record.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -20,12 +22,14 @@ use crate::{http, wait};
 const LOOPBACK_JS: &str = include_str!("../servers/loopback.js");
 
 /// What it does slowly by default, as AWS does.
-const QUICK: [&str; 5] = [
+const QUICK: [&str; 7] = [
     "CREATE_STREAM_DURATION",
     "DELETE_STREAM_DURATION",
     "SPLIT_SHARD_DURATION",
     "MERGE_SHARDS_DURATION",
     "UPDATE_SHARD_COUNT_DURATION",
+    "REGISTER_STREAM_CONSUMER_DURATION",
+    "DEREGISTER_STREAM_CONSUMER_DURATION",
 ];
 
 /// The account of everything.

@@ -64,8 +64,8 @@ pub(super) static SPECS: [SettingSpec; 8] = [
     SettingSpec::new(
         "event_source_mappings[].source.kinesis.deaggregate",
         Shape::Switch,
-        DefaultValue::Switch(false),
-        "Whether a record of the Kinesis Producer Library that holds several is given as those. Without it functions get it whole, as on AWS.",
+        DefaultValue::Absent("`false`, and `true` where shards are pushed, as on AWS"),
+        "Whether a record of the Kinesis Producer Library that holds several is given as those, or whole.",
     ),
     SettingSpec::new(
         "event_source_mappings[].source.kinesis.invoke_identity_arn",
@@ -135,7 +135,8 @@ impl KinesisSettings {
                 refuse(fields, "fan_out", "names a consumer, and `stream` does so too", "remove one of them");
             }
             let consumer = consumer.or_else(|| fan_out.map(WhichConsumer::Name));
-            if consumer.is_some() {
+            let is_pushed = consumer.is_some();
+            if is_pushed {
                 refuse(fields, "poll_interval", "has no meaning for shards that are pushed", "remove it");
             }
             Some(Self {
@@ -144,7 +145,7 @@ impl KinesisSettings {
                 aws: aws.unwrap_or_default(),
                 choice: Choice {
                     poll_interval: poll_interval.unwrap_or(Duration::from_millis(POLL_MS)),
-                    deaggregates: deaggregate.unwrap_or(false),
+                    deaggregates: deaggregate.unwrap_or(is_pushed),
                     identity_arn,
                     transport: transport.unwrap_or_default(),
                 },

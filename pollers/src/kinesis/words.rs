@@ -23,6 +23,8 @@ static STREAM: AwsWords = AwsWords {
     twice: TWICE,
     refusals: &[
         (Code("FB-0240"), "Stream not found: {arn}"),
+        // Of a consumer that is not there no sentence of AWS's is known but that of its stream.
+        (Code("FB-0247"), "Stream not found: {arn}"),
         (
             Code("FB-0241"),
             "The execution role does not have permissions to call GetRecords on Kinesis ({cause})",

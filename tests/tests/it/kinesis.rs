@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use forebay_tests::daemon::Daemon;
+use forebay_tests::daemon::{Daemon, run};
 use forebay_tests::function::{Answer, Function, lambda_of_nothing};
 use forebay_tests::kinesis_local::{ACCOUNT, KinesisLocal};
 use forebay_tests::wait;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api_scene::await_state;
 use crate::journal::{Journal, first_times_of};
-use crate::scene::Scene;
+use crate::scene::{Scene, is_long};
 
 /// One record that a function was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,17 @@ fn given(record: Value) -> Given {
 impl Streams {
     pub(crate) fn new() -> Self {
         Self { scene: Scene::new(), server: KinesisLocal::start() }
+    }
+
+    /// Splits the widest shard of the stream `orders`, and merges the first two shards with every second call.
+    fn reshard(&self, n_done: usize) {
+        let mut open: Vec<_> = self.server.shards("orders").into_iter().filter(|it| it.is_open).collect();
+        open.sort_by_key(|it| it.hash_keys);
+        if n_done % 2 == 1 {
+            return self.server.merge("orders", &open[0], &open[1]);
+        }
+        let widest = open.iter().max_by_key(|it| it.hash_keys.1 - it.hash_keys.0);
+        self.server.split("orders", widest.expect("there is an open shard"));
     }
 
     pub(crate) fn config(&self, functions: &[(String, &Function)], mappings: &str) {
@@ -108,50 +119,58 @@ fn first_times(given: &[Given]) -> BTreeMap<String, Vec<usize>> {
 }
 
 #[test]
-fn a_stream_that_splits_and_merges_under_load_and_a_kill_loses_nothing_and_keeps_order() {
+fn a_stream_that_splits_and_merges_under_load_and_kills_loses_nothing_and_keeps_order() {
+    splits_and_merges("poll_interval: 0.25");
+}
+
+#[test]
+fn a_stream_that_is_pushed_splits_and_merges_under_load_and_kills_and_loses_nothing_and_keeps_order() {
+    splits_and_merges("fan_out: { consumer_name: forebay }");
+}
+
+/// Shards split and merge in turn while records come and the process is killed.
+fn splits_and_merges(how: &str) {
+    let (n_reshards, kills_after) =
+        if is_long() { (10, [2; 10].as_slice()) } else { (5, [0, 1, 0, 1, 1].as_slice()) };
     let it = Streams::new();
     it.server.create("orders", 2);
     let journal = Journal::default();
     let function = journal.function();
     it.config(
         &[("seen".to_owned(), &function)],
-        "\n- { name: orders, source: { kinesis: { stream: orders, poll_interval: 0.25 } }, function_name: seen, \
-         starting_position: TRIM_HORIZON, parallelization_factor: 4, batch_size: 7 }",
+        &format!(
+            "\n- {{ name: orders, source: {{ kinesis: {{ stream: orders, {how} }} }}, function_name: seen, \
+             starting_position: TRIM_HORIZON, parallelization_factor: 4, batch_size: 7 }}"
+        ),
     );
-    let open = || {
-        let mut open: Vec<_> = it.server.shards("orders").into_iter().filter(|it| it.is_open).collect();
-        open.sort_by_key(|it| it.hash_keys);
-        open
-    };
     let mut writer = Writer::default();
-    writer.write(&it.server, 5);
-    let daemon = Daemon::start(it.scene.folder());
-    writer.write(&it.server, 5);
-    it.server.split("orders", &open()[0]);
-    writer.write(&it.server, 5);
-    it.server.split("orders", &open()[2]);
-    writer.write(&it.server, 5);
-    writer.await_given(&journal);
     writer.write(&it.server, 3);
-    // In the middle of it.
-    daemon.kill();
-    it.server.merge("orders", &open()[1], &open()[2]);
-    writer.write(&it.server, 5);
-    let daemon = Daemon::start(it.scene.folder());
-    it.server.merge("orders", &open()[0], &open()[1]);
-    writer.write(&it.server, 5);
-    it.server.split("orders", &open()[0]);
-    writer.write(&it.server, 5);
+    let mut daemon = Daemon::start(it.scene.folder());
+    let mut log = String::new();
+    for n_done in 0..n_reshards {
+        writer.write(&it.server, 2);
+        it.reshard(n_done);
+        for _ in 0..kills_after[n_done] {
+            writer.write(&it.server, 2);
+            // Each life does something before it ends in the middle of it.
+            let n_given = journal.records().len();
+            writer.write(&it.server, 1);
+            wait::until("records in this life", || (journal.records().len() > n_given).then_some(()));
+            log.push_str(&daemon.log());
+            daemon.kill();
+            daemon = Daemon::start(it.scene.folder());
+        }
+    }
+    writer.write(&it.server, 2);
     writer.await_given(&journal);
     let given = journal.given();
     for (key, numbers) in first_times(&given) {
         assert!(numbers.iter().copied().eq(0..numbers.len()), "{key} in order: {numbers:?}");
     }
     let shards = it.server.shards("orders");
-    assert!(
-        shards.iter().filter(|it| it.parents.len() == 2).count() == 2 && shards.len() == 10,
-        "{shards:?}"
-    );
+    let n_merges = n_reshards / 2;
+    let n_merged = shards.iter().filter(|it| it.parents.len() == 2).count();
+    assert!((n_merged, shards.len()) == (n_merges, 2 + n_merges + 2 * (n_reshards - n_merges)), "{shards:?}");
     for child in &shards {
         let began = given.iter().position(|it| it.shard == child.id).unwrap_or(given.len());
         for parent in &child.parents {
@@ -159,8 +178,8 @@ fn a_stream_that_splits_and_merges_under_load_and_a_kill_loses_nothing_and_keeps
             assert_eq!(late, None, "{parent} is finished before {} begins", child.id);
         }
     }
-    let log = daemon.log();
-    assert!(!log.contains("records were lost"), "{log}");
+    log.push_str(&daemon.log());
+    assert!(!log.contains("records were lost") && !log.contains("FB-0246"), "{log}");
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
@@ -250,8 +269,8 @@ fn a_mapping_of_a_stream_is_made_changed_and_refused_over_lambdas_api_in_its_wor
     };
     let missing = arn.replace("orders", "missing");
     assert_eq!(refused(json!({ "EventSourceArn": missing })), format!("Stream not found: {missing}"));
-    let consumer = refused(json!({ "EventSourceArn": format!("{arn}/consumer/c:1") }));
-    assert!(consumer.contains("enhanced fan-out"), "{consumer}");
+    let consumer = format!("{arn}/consumer/c:1");
+    assert_eq!(refused(json!({ "EventSourceArn": consumer })), format!("Stream not found: {consumer}"));
     refused(json!({ "FilterCriteria": { "Filters": [{ "Pattern": "{\"data\":[\"x\"]}" }] } }));
 
     let asked = json!({ "ParallelizationFactor": 2, "BisectBatchOnFunctionError": true, "MaximumRetryAttempts": 3, "TumblingWindowInSeconds": 30 });
@@ -283,4 +302,49 @@ fn a_mapping_of_a_stream_is_made_changed_and_refused_over_lambdas_api_in_its_wor
     await_state(&api, uuid, "Enabled");
     assert_eq!(api.get(uuid).expect(200)["TumblingWindowInSeconds"], json!(0));
     api.delete(uuid).expect(202);
+}
+
+#[test]
+fn a_mapping_of_a_consumer_is_made_over_lambdas_api_and_its_events_name_the_consumer() {
+    let it = Streams::new();
+    let stream = it.server.create("orders", 1);
+    let registered =
+        it.server.call("RegisterStreamConsumer", &json!({ "StreamARN": stream, "ConsumerName": "forebay" }));
+    let consumer = &registered["Consumer"]["ConsumerARN"];
+    let journal = Journal::default();
+    let function = journal.function();
+    it.config(&[("seen".to_owned(), &function)], " []");
+    let daemon = Daemon::start(it.scene.folder());
+    let api = daemon.socket();
+    let body = json!({ "EventSourceArn": consumer, "FunctionName": "seen", "StartingPosition": "LATEST" });
+    let made = api.create(&body).expect(202);
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    await_state(&api, uuid, "Enabled");
+    assert_eq!(&api.get(uuid).expect(200)["EventSourceArn"], consumer);
+    it.server.put("orders", "k", "first");
+    journal.await_data("first");
+    assert_eq!(&journal.records()[0]["eventSourceARN"], consumer);
+    api.delete(uuid).expect(202);
+}
+
+#[test]
+fn a_consumer_that_is_not_there_is_registered_and_told_of() {
+    let it = Streams::new();
+    it.server.create("orders", 1);
+    let journal = Journal::default();
+    let function = journal.function();
+    it.config(
+        &[("seen".to_owned(), &function)],
+        "\n- { name: orders, source: { kinesis: { stream: orders, fan_out: { consumer_name: forebay } } }, function_name: seen, starting_position: TRIM_HORIZON }",
+    );
+    let daemon = Daemon::start(it.scene.folder());
+    it.server.put("orders", "k", "first");
+    journal.await_data("first");
+    let stream = it.server.await_active("orders");
+    let described =
+        it.server.call("DescribeStreamConsumer", &json!({ "StreamARN": stream, "ConsumerName": "forebay" }));
+    let arn = described["ConsumerDescription"]["ConsumerARN"].as_str().expect("it has an ARN");
+    assert!(daemon.log().contains("registered the consumer of enhanced fan-out"), "{}", daemon.log());
+    let (_, why, _) = run(it.scene.folder(), &["why", "--data-dir", "data", "orders"]);
+    assert!(why.contains(&format!("note: {arn} was registered for it")), "{why}");
 }
