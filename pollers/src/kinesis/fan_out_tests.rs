@@ -148,12 +148,14 @@ async fn a_consumer_that_another_program_is_as_well_is_told() {
     subject.append(track, 1);
     subject.set_manners(PushManners { is_taken: true, ..PushManners::default() });
     let mut reader = begin(&subject, track).await;
-    let error = loop {
+    let mut told = None;
+    for _ in 0..20 {
         match reader.read(waiting(Duration::from_secs(1))).await {
             Ok(read) => assert!(read.records.is_empty(), "{read:?}"),
-            Err(error) => break error,
+            Err(error) => told = told.or(Some(error)),
         }
-    };
+    }
+    let error = told.expect("it is told");
     assert!(subject.n_subscribed() >= 7, "it was waited for");
     assert!(matches!(error, SourceError::Down { .. }) && error.is_transient(), "{error}");
     assert_eq!(error.code().to_string(), "FB-0246");
@@ -170,16 +172,19 @@ async fn a_server_that_never_tells_the_end_of_a_shard_is_asked_for_it() {
     subject.append(root, 2);
     let children = subject.split(root).map(|it| subject.name(it));
     let source = subject.source();
-    let end = loop {
+    let mut end = None;
+    for _ in 0..20 {
         // As its feed does every half a minute.
         source.tracks().unwrap().list(&Known::default()).await.unwrap();
         let read = reader.read(waiting(Duration::from_secs(30))).await.unwrap();
         seen.extend(texts(&read.records));
         if read.ended {
-            break read;
+            end = Some(read);
+            break;
         }
-    };
+    }
     assert_eq!(seen, written(&subject, root));
+    let end = end.expect("the end is told");
     assert_eq!(end.children.into_iter().map(|it| it.name).collect::<Vec<_>>(), children);
     assert_eq!(subject.n_open(), 0);
 }
