@@ -14,7 +14,7 @@ use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node};
 use super::choice::{Choice, WhichConsumer, WhichStream, is_name};
 use super::client::KINESIS;
 use super::error::KinesisError;
-use super::fan_out::FanOut;
+use super::fan_out::PushedStream;
 use super::reader::{KinesisTraits, facts};
 use super::transport;
 use crate::shards::{ShardCalls, ShardError, ShardSource};
@@ -109,7 +109,7 @@ impl KinesisSettings {
     ) -> Result<Arc<dyn ShardCalls>, ShardError> {
         match &self.consumer {
             None => Ok(calls),
-            Some(it) => Ok(Arc::new(FanOut::connect(calls, access, &self.which, it).await?)),
+            Some(it) => Ok(Arc::new(PushedStream::connect(calls, access, &self.which, it).await?)),
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) trait Accent: Send + Sync {
 
 /// A stream in memory.
 pub(crate) struct FakeStream {
-    me: Weak<FakeStream>,
+    me: Weak<Self>,
     pub(super) accent: Arc<dyn Accent>,
     state: Mutex<FakeState>,
     /// Its shards are pushed.

@@ -23,7 +23,7 @@ const RECORD_BYTES: u64 = 1_024;
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 
 /// What reads on.
-enum Cursor {
+enum ShardCursor {
     Iterator(String),
     Pushes(Box<dyn Pushes>),
 }
@@ -35,7 +35,7 @@ pub(super) struct ShardReader {
     shard: String,
     /// Everything below was fetched.
     place: ShardPlace,
-    cursor: Option<Cursor>,
+    cursor: Option<ShardCursor>,
     /// What is known of subscriptions, where there are any.
     pushed: Pushed,
     /// The record that was fetched last before the cursor was made: it must come first, or the shard has
@@ -78,7 +78,7 @@ impl ShardReader {
             // The iterator loses nothing and lives for minutes. Once it has expired the time decides, which
             // may bring a few records that are older than the start.
             ShardPlace::Since(at, iterator) => {
-                (ShardPlace::First, Some(Cursor::Iterator(iterator)), Some(at))
+                (ShardPlace::First, Some(ShardCursor::Iterator(iterator)), Some(at))
             }
             other => (other, None, None),
         };
@@ -168,8 +168,8 @@ impl ShardReader {
             let n_max = self.n_max(room);
             let answer = match self.cursor.as_mut() {
                 None => return Ok(true),
-                Some(Cursor::Iterator(iterator)) => self.stream.read(&self.shard, iterator, n_max).await,
-                Some(Cursor::Pushes(pushes)) => match timeout_at(until, pushes.next()).await {
+                Some(ShardCursor::Iterator(iterator)) => self.stream.read(&self.shard, iterator, n_max).await,
+                Some(ShardCursor::Pushes(pushes)) => match timeout_at(until, pushes.next()).await {
                     Ok(answer) => answer,
                     Err(_) => return Ok(false),
                 },
@@ -304,16 +304,16 @@ impl ShardReader {
         Ok(true)
     }
 
-    async fn cursor_at(&self, begin: IteratorAt) -> Result<Cursor, ShardError> {
+    async fn cursor_at(&self, begin: IteratorAt) -> Result<ShardCursor, ShardError> {
         if self.stream.is_pushed() && !self.pushed.polls() {
             return self.subscribe(SubscribeAt::Place(begin)).await;
         }
-        self.stream.calls.iterator(&self.shard, begin).await.map(Cursor::Iterator)
+        self.stream.calls.iterator(&self.shard, begin).await.map(ShardCursor::Iterator)
     }
 
-    async fn subscribe(&self, begin: SubscribeAt) -> Result<Cursor, ShardError> {
+    async fn subscribe(&self, begin: SubscribeAt) -> Result<ShardCursor, ShardError> {
         match self.stream.calls.subscriptions() {
-            Some(it) => it.subscribe(&self.shard, begin).await.map(Cursor::Pushes),
+            Some(it) => it.subscribe(&self.shard, begin).await.map(ShardCursor::Pushes),
             None => Err(self.stream.traits.unusable("its shards are not pushed".to_owned())),
         }
     }
@@ -369,7 +369,7 @@ impl ShardReader {
             self.end(&answer.children);
         }
         self.cursor = match (self.cursor.take(), answer.next) {
-            (Some(Cursor::Pushes(pushes)), Some(next)) => {
+            (Some(ShardCursor::Pushes(pushes)), Some(next)) => {
                 let is_behind = answer.behind_ms != Some(0);
                 self.pushed.handle_push(Sequence::parse(&next), is_behind, Instant::now());
                 // All of a closed shard was pushed and its end is not told, as some servers do: a poll shows it.
@@ -377,10 +377,10 @@ impl ShardReader {
                     self.pushed.poll();
                     None
                 } else {
-                    Some(Cursor::Pushes(pushes))
+                    Some(ShardCursor::Pushes(pushes))
                 }
             }
-            (Some(Cursor::Iterator(_)) | None, Some(next)) => Some(Cursor::Iterator(next)),
+            (Some(ShardCursor::Iterator(_)) | None, Some(next)) => Some(ShardCursor::Iterator(next)),
             (_, None) => None,
         };
         Ok(())
@@ -389,7 +389,7 @@ impl ShardReader {
     /// At once while it is behind or pushed to, then ever more seldom while nothing comes.
     fn rest(&mut self, is_behind: bool, has_records: bool) {
         let pause_max = self.stream.facts.poll_interval;
-        let is_pushed = matches!(self.cursor, Some(Cursor::Pushes(_)));
+        let is_pushed = matches!(self.cursor, Some(ShardCursor::Pushes(_)));
         self.pause = match (is_behind || is_pushed, has_records) {
             (true, _) => Duration::ZERO,
             (false, true) => PAUSE_MIN,

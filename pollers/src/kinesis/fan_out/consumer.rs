@@ -23,13 +23,13 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
+struct ConsumerAnswer {
     consumer_description: Option<WireConsumer>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Registered {
+struct RegisterAnswer {
     consumer: Option<WireConsumer>,
 }
 
@@ -42,23 +42,23 @@ struct WireConsumer {
 }
 
 /// A consumer and the calls that are made as it.
-pub(super) struct Consumer {
+pub(super) struct StreamConsumer {
     client: JsonClient,
     stream: Arc<dyn ShardCalls>,
     which_stream: WhichStream,
     which: WhichConsumer,
-    found: Mutex<Found>,
+    found: Mutex<KnownConsumer>,
 }
 
 #[derive(Default)]
-struct Found {
+struct KnownConsumer {
     /// Where it can be subscribed to; one that was registered anew has another.
     arn: Option<String>,
     /// It was registered here.
     is_ours: bool,
 }
 
-impl Consumer {
+impl StreamConsumer {
     pub(super) fn new(
         client: JsonClient,
         stream: Arc<dyn ShardCalls>,
@@ -126,7 +126,7 @@ impl Consumer {
         let body = Parameters::default().text("ConsumerARN", &arn).body();
         match self.ask("Kinesis_20131202.DescribeStreamConsumer", body).await {
             Err(KinesisError::NotFound(said)) => {
-                *self.lock() = Found::default();
+                *self.lock() = KnownConsumer::default();
                 KinesisError::NoConsumer(said)
             }
             Ok(_) | Err(_) => KinesisError::NotFound(said),
@@ -139,7 +139,7 @@ impl Consumer {
         let mut is_registered = false;
         loop {
             let found = match self.ask("Kinesis_20131202.DescribeStreamConsumer", body.clone()).await {
-                Ok(answer) => read::parsed::<Described>(&answer)?.consumer_description,
+                Ok(answer) => read::parsed::<ConsumerAnswer>(&answer)?.consumer_description,
                 Err(KinesisError::NotFound(said)) => match &self.which {
                     WhichConsumer::Arn(_) => return Err(KinesisError::NoConsumer(said).into()),
                     WhichConsumer::Name(_) if is_registered => None,
@@ -191,14 +191,14 @@ impl Consumer {
             consumer = %name,
             "registered the consumer of enhanced fan-out; deregister it when it is not wanted any more"
         );
-        Ok(read::parsed::<Registered>(&answer)?.consumer)
+        Ok(read::parsed::<RegisterAnswer>(&answer)?.consumer)
     }
 
     async fn ask(&self, target: &'static str, body: Bytes) -> Result<Bytes, KinesisError> {
         Ok(self.client.call(call(target, body)).await?)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Found> {
+    fn lock(&self) -> MutexGuard<'_, KnownConsumer> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

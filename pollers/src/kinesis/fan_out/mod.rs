@@ -13,8 +13,8 @@ use std::time::Duration;
 use forebay_clients::{AwsAccess, JsonClient};
 use tokio::time::{Instant, sleep_until};
 
-use self::consumer::Consumer;
-use self::subscription::Subscription;
+use self::consumer::StreamConsumer;
+use self::subscription::ShardSubscription;
 use super::choice::{WhichConsumer, WhichStream};
 use super::error::KinesisError;
 use super::plain::{DIALECT, Parameters};
@@ -28,14 +28,14 @@ use crate::source::BoxFuture;
 const RATE: Rate = Rate { between: Duration::from_millis(1_050), bytes_per_second: None };
 
 /// A stream whose shards are pushed.
-pub(super) struct FanOut {
+pub(super) struct PushedStream {
     /// All that is no subscription.
     inner: Arc<dyn ShardCalls>,
-    consumer: Arc<Consumer>,
+    consumer: Arc<StreamConsumer>,
     pace: ShardPace,
 }
 
-impl FanOut {
+impl PushedStream {
     /// Finds the consumer, or registers it, and waits until it can be subscribed to.
     pub(super) async fn connect(
         inner: Arc<dyn ShardCalls>,
@@ -44,16 +44,16 @@ impl FanOut {
         consumer: &WhichConsumer,
     ) -> Result<Self, ShardError> {
         let client = JsonClient::new(access, DIALECT).map_err(KinesisError::from)?;
-        let consumer = Consumer::new(client, Arc::clone(&inner), which.clone(), consumer.clone());
+        let consumer = StreamConsumer::new(client, Arc::clone(&inner), which.clone(), consumer.clone());
         consumer.ready().await?;
         Ok(Self { inner, consumer: Arc::new(consumer), pace: ShardPace::new(RATE) })
     }
 
-    async fn subscribe(&self, shard: &str, begin: SubscribeAt) -> Result<Subscription, ShardError> {
+    async fn subscribe(&self, shard: &str, begin: SubscribeAt) -> Result<ShardSubscription, ShardError> {
         let arn = self.consumer.ready().await?;
         sleep_until(self.pace.turn(shard, Instant::now())).await;
         let stream = self.consumer.subscribe(&arn, shard, place(begin)).await?;
-        Ok(Subscription::new(Arc::clone(&self.consumer), stream))
+        Ok(ShardSubscription::new(Arc::clone(&self.consumer), stream))
     }
 }
 
@@ -73,7 +73,7 @@ fn place(begin: SubscribeAt) -> Parameters {
     }
 }
 
-impl Subscriptions for FanOut {
+impl Subscriptions for PushedStream {
     fn subscribe<'a>(
         &'a self,
         shard: &'a str,
@@ -83,7 +83,7 @@ impl Subscriptions for FanOut {
     }
 }
 
-impl ShardCalls for FanOut {
+impl ShardCalls for PushedStream {
     /// Events name the consumer where the mapping does.
     fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, ShardError>> {
         Box::pin(async {

@@ -8,7 +8,7 @@ use forebay_clients::JsonStream;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-use super::consumer::Consumer;
+use super::consumer::StreamConsumer;
 use super::frames::{Frame, Frames};
 use crate::kinesis::error::KinesisError;
 use crate::kinesis::plain::read;
@@ -19,8 +19,8 @@ use crate::source::BoxFuture;
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
 /// A subscription to one shard.
-pub(super) struct Subscription {
-    consumer: Arc<Consumer>,
+pub(super) struct ShardSubscription {
+    consumer: Arc<StreamConsumer>,
     stream: JsonStream,
     frames: Frames,
     silence: Silence,
@@ -28,8 +28,8 @@ pub(super) struct Subscription {
     has_begun: bool,
 }
 
-impl Subscription {
-    pub(super) fn new(consumer: Arc<Consumer>, stream: JsonStream) -> Self {
+impl ShardSubscription {
+    pub(super) fn new(consumer: Arc<StreamConsumer>, stream: JsonStream) -> Self {
         let (frames, silence) = Default::default();
         Self { consumer, stream, frames, silence, has_begun: false }
     }
@@ -74,7 +74,7 @@ impl Subscription {
     }
 }
 
-impl Pushes for Subscription {
+impl Pushes for ShardSubscription {
     fn next(&mut self) -> BoxFuture<'_, Result<ShardRead, ShardError>> {
         Box::pin(async { Ok(self.push().await?) })
     }
@@ -86,33 +86,33 @@ impl Pushes for Subscription {
 struct Silence(Duration);
 
 /// One wait, which counts however it ends.
-struct Waiting<'a>(&'a mut Silence, Instant);
+struct SilentWait<'a>(&'a mut Silence, Instant);
 
 impl Silence {
     fn left(&self) -> Duration {
         SILENT_MAX.saturating_sub(self.0)
     }
 
-    fn wait(&mut self) -> Waiting<'_> {
-        Waiting(self, Instant::now())
+    fn wait(&mut self) -> SilentWait<'_> {
+        SilentWait(self, Instant::now())
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for SilentWait<'_> {
     fn drop(&mut self) {
         self.0.0 += self.1.elapsed();
     }
 }
 
 #[derive(Deserialize)]
-struct Complaint {
+struct WireComplaint {
     #[serde(alias = "Message")]
     message: Option<String>,
 }
 
 /// What a message says is wrong: its text, or all of it where it has none.
 fn text(payload: &Bytes) -> String {
-    let said = read::parsed::<Complaint>(payload).ok().and_then(|it| it.message);
+    let said = read::parsed::<WireComplaint>(payload).ok().and_then(|it| it.message);
     said.unwrap_or_else(|| String::from_utf8_lossy(payload).into_owned())
 }
 
