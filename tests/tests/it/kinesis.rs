@@ -147,10 +147,10 @@ fn splits_and_merges(how: &str) {
     writer.write(&it.server, 3);
     let mut daemon = Daemon::start(it.scene.folder());
     let mut log = String::new();
-    for n_done in 0..n_reshards {
+    for (n_done, n_kills) in kills_after.iter().enumerate().take(n_reshards) {
         writer.write(&it.server, 2);
         it.reshard(n_done);
-        for _ in 0..kills_after[n_done] {
+        for _ in 0..*n_kills {
             writer.write(&it.server, 2);
             // Each life does something before it ends in the middle of it.
             let n_given = journal.records().len();
