@@ -76,8 +76,8 @@ pub struct OpenSlice {
     pub n_failures: u32,
     /// Attempts that its records were part of.
     pub n_invokes: u32,
-    /// Not tried again before this time of the wall clock; a jump of that clock shortens or lengthens it by
-    /// at most the longest delay that the plan allows.
+    /// Not tried again before this time of the wall clock, which is 0 where it need not wait; a jump of that
+    /// clock shortens or lengthens it by at most the longest delay that the plan allows.
     pub not_before: UnixMillis,
     /// Its own limit of retries, from the plan that it was read under.
     pub retries_max: Option<u32>,

@@ -6,7 +6,11 @@ mod older;
 use super::*;
 
 /// The version that this code writes, and the newest that it reads.
-pub(super) const VERSION: u8 = 4;
+pub(super) const VERSION: u8 = 5;
+/// Of this version the bound is always a text, and each group of slices says how often it was tried.
+const WITHOUT_SHORTCUTS: u8 = 4;
+/// What a slice says that is with the function for the first time: no failure, one attempt, no delay.
+const FIRST_ATTEMPT: (u32, u32, UnixMillis) = (0, 1, UnixMillis(0));
 /// Places further apart than this are told by their bytes.
 const DISTANCE_MAX: u64 = 1 << 48;
 
@@ -23,8 +27,12 @@ impl Checkpoint {
             Watermark::At(position) => (true, &position.0),
         };
         out.0.push(VERSION);
-        out.members([is_at, self.ended, self.windows.is_some()]);
-        out.text(bound.as_slice());
+        let number = small_number_of(bound.as_slice());
+        out.members([is_at, self.ended, self.windows.is_some(), number.is_some()]);
+        match number {
+            Some(number) => out.number(number),
+            None => out.text(bound.as_slice()),
+        }
         out.number(u64::from(self.lanes));
         out.number(self.plan_generation);
         self.windows.iter().for_each(|it| out.windows(it));
@@ -48,7 +56,7 @@ impl Checkpoint {
     pub fn decode(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let mut from = Cursor { bytes, at: 0 };
         let checkpoint = match from.u8()? {
-            VERSION => from.checkpoint()?,
+            version @ (VERSION | WITHOUT_SHORTCUTS) => from.checkpoint(version)?,
             newer if newer > VERSION => return Err(CheckpointError::Version(newer)),
             older => from.older_checkpoint(older)?,
         };
@@ -75,10 +83,10 @@ fn is_alike(one: &OpenSlice, other: &OpenSlice) -> bool {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    /// What is so, one bit each.
+    /// What is so, one bit each, eight at most.
     fn members<const N: usize>(&mut self, are_so: [bool; N]) {
-        let bits: u64 = (0..).zip(are_so).map(|(bit, is_so)| u64::from(is_so) << bit).sum();
-        self.number(bits);
+        let bits: u8 = (0..).zip(are_so).map(|(bit, is_so)| u8::from(is_so) << bit).sum();
+        self.0.push(bits);
     }
 
     fn text(&mut self, it: &[u8]) {
@@ -132,6 +140,8 @@ impl Writer {
         let Some(it) = alike.first() else { return };
         let paused_since = it.given_up.as_ref().and_then(|it| it.paused_since);
         let is_one_record = it.is_one_record();
+        // Most slices are with the function for the first time.
+        let is_first = (it.n_failures, it.n_invokes, it.not_before) == FIRST_ATTEMPT;
         self.number(alike.len() as u64);
         self.members([
             it.bisect,
@@ -141,10 +151,13 @@ impl Writer {
             paused_since.is_some(),
             it.is_age_pardoned,
             is_one_record,
+            is_first,
         ]);
-        self.number(u64::from(it.n_failures));
-        self.number(u64::from(it.n_invokes));
-        self.number(it.not_before.0.cast_unsigned());
+        if !is_first {
+            self.number(u64::from(it.n_failures));
+            self.number(u64::from(it.n_invokes));
+            self.number(it.not_before.0.cast_unsigned());
+        }
         it.retries_max.into_iter().for_each(|it| self.number(u64::from(it)));
         it.record_age_max_ms.into_iter().for_each(|it| self.number(it));
         it.given_up.iter().for_each(|it| self.given_up(it));
@@ -211,6 +224,12 @@ impl KeptWindow {
     fn n_bytes_max(&self) -> usize {
         48 + self.open.as_ref().map_or(0, |it| it.state.len())
     }
+}
+
+/// The number that eight bytes are, where it takes less than they do.
+fn small_number_of(bytes: &[u8]) -> Option<u64> {
+    let number = u64::from_be_bytes(bytes.try_into().ok()?);
+    (number < DISTANCE_MAX).then_some(number)
 }
 
 /// How far the number that the last eight bytes are lies behind that of a place as long as this one and alike
@@ -289,6 +308,11 @@ impl<'a> Cursor<'a> {
         Err(self.malformed())
     }
 
+    fn short_number(&mut self) -> Result<u64, CheckpointError> {
+        let number = self.number()?;
+        if number < DISTANCE_MAX { Ok(number) } else { Err(self.malformed()) }
+    }
+
     fn small_number(&mut self) -> Result<u32, CheckpointError> {
         u32::try_from(self.number()?).map_err(|_| self.malformed())
     }
@@ -310,9 +334,9 @@ impl<'a> Cursor<'a> {
         self.take(n)
     }
 
-    fn checkpoint(&mut self) -> Result<Checkpoint, CheckpointError> {
-        let has = self.members(0x07)?;
-        let bound = self.bytes_of_text()?;
+    fn checkpoint(&mut self, version: u8) -> Result<Checkpoint, CheckpointError> {
+        let has = self.members(if version == WITHOUT_SHORTCUTS { 0x07 } else { 0x0f })?;
+        let bound = if has(3) { &self.short_number()?.to_be_bytes()[..] } else { self.bytes_of_text()? };
         let lanes = self.small_number()?;
         let plan_generation = self.number()?;
         let windows = if has(2) { Some(Box::new(self.windows()?)) } else { None };
@@ -324,7 +348,7 @@ impl<'a> Cursor<'a> {
         let n_slices = self.length()?;
         let mut slices = Vec::new();
         while slices.len() < n_slices {
-            self.slices(&mut before, n_slices - slices.len(), &mut slices)?;
+            self.slices(version, &mut before, n_slices - slices.len(), &mut slices)?;
         }
         let bound = ShortBytes::new(bound);
         let watermark =
@@ -353,22 +377,25 @@ impl<'a> Cursor<'a> {
     /// Reads slices that are alike, so many at most.
     fn slices(
         &mut self,
+        version: u8,
         before: &mut Vec<u8>,
         n_max: usize,
         out: &mut Vec<OpenSlice>,
     ) -> Result<(), CheckpointError> {
         let n = self.length()?;
-        let has = self.members(0x7f)?;
+        let has = self.members(if version == WITHOUT_SHORTCUTS { 0x7f } else { 0xff })?;
         if n == 0 || n > n_max || (has(4) && !has(3)) {
             return Err(self.malformed());
         }
+        let (n_failures, n_invokes, not_before) =
+            if has(7) { FIRST_ATTEMPT } else { (self.small_number()?, self.small_number()?, self.moment()?) };
         let mut alike = OpenSlice {
             lane: 0,
             first: Position::new(&[]),
             last: Position::new(&[]),
-            n_failures: self.small_number()?,
-            n_invokes: self.small_number()?,
-            not_before: UnixMillis(self.number()?.cast_signed()),
+            n_failures,
+            n_invokes,
+            not_before,
             retries_max: if has(1) { Some(self.small_number()?) } else { None },
             record_age_max_ms: if has(2) { Some(self.number()?) } else { None },
             bisect: has(0),
@@ -559,6 +586,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_with_the_function_for_the_first_time_takes_no_byte_to_say_so() {
+        let first = OpenSlice {
+            n_failures: 0,
+            n_invokes: 1,
+            not_before: UnixMillis(0),
+            given_up: None,
+            ..full().slices[0].clone()
+        };
+        let retried = OpenSlice { n_invokes: 2, ..first.clone() };
+        let of = |slice: OpenSlice| Checkpoint { slices: vec![slice], ..full() };
+        let (first, retried) = (of(first), of(retried));
+        assert_eq!(retried.encode().len() - first.encode().len(), 3);
+        for checkpoint in [first, retried] {
+            assert_eq!(Checkpoint::decode(&checkpoint.encode()), Ok(checkpoint));
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_a_number_takes_as_many_bytes_as_it_needs_and_any_comes_back() {
+        let with = |bound: &[u8]| Checkpoint { watermark: Watermark::At(Position::new(bound)), ..full() };
+        for bound in [&[][..], &[0; 7], &[0; 8], &7_u64.to_be_bytes(), &u64::MAX.to_be_bytes(), &[9; 40]] {
+            assert_eq!(Checkpoint::decode(&with(bound).encode()), Ok(with(bound)), "{bound:?}");
+        }
+        let n_bytes = |n: u64| {
+            let alone = Checkpoint { finished: vec![], slices: vec![], ..with(&n.to_be_bytes()) };
+            alone.encode().len()
+        };
+        assert_eq!(n_bytes((1 << 48) - 1) - n_bytes(0), 6);
+        assert_eq!(n_bytes(1 << 48) - n_bytes(0), 8, "a text says how long it is");
+    }
+
+    #[test]
     fn any_byte_may_lie_without_harm() {
         full_of_lies(&full().encode());
         full_of_lies(&paused().encode());
@@ -575,7 +634,7 @@ mod tests {
         }
     }
 
-    fn tumbling() -> Checkpoint {
+    pub(super) fn tumbling() -> Checkpoint {
         let full = full();
         let span = WindowSpan { start: UnixMillis(-60_000), end: UnixMillis(60_000) };
         let open = OpenWindow { span, state: Bytes::from_static(b"{\"n\":1}"), is_full: true };

@@ -15,6 +15,10 @@ use crate::time::Tick;
 use crate::time::UnixMillis;
 use crate::tumbling::Finale;
 
+/// What is kept of a slice that need not wait: a time that is long over, so that no jump of the clock makes it
+/// wait, and one byte of a checkpoint.
+const AT_ONCE: UnixMillis = UnixMillis(0);
+
 /// The track that a checkpoint is of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Its {
@@ -90,7 +94,7 @@ fn open_slices_of(
                 paused_since: given_up.paused.map(|it| it.since),
             }));
             for_each_part(&given_up.slice, finale, run, its, places, |part| {
-                let slice = open_slice(run, part, given_up.n_invokes, cx.now.unix);
+                let slice = open_slice(run, part, given_up.n_invokes, AT_ONCE);
                 out.push(OpenSlice { given_up: kept.clone(), finale, ..slice });
             });
         }
@@ -143,10 +147,10 @@ fn for_each_part(
     }
 }
 
-/// When a slice may be tried again; now, where it need not wait.
+/// When a slice may be tried again.
 fn by_the_wall_clock(not_before: Tick, cx: &Context) -> UnixMillis {
     if not_before <= cx.now.tick {
-        return cx.now.unix;
+        return AT_ONCE;
     }
     // Ticks end with the process: the next life knows the delay by the wall clock only.
     let wait = cx.now.tick.until(not_before);

@@ -13,4 +13,5 @@ mod script;
 mod stops;
 mod tracks;
 mod turns;
+mod waits;
 mod windows;
