@@ -338,6 +338,51 @@ impl AwsClient {
         &self.access.endpoint
     }
 
+    /// Whether it calls the service where AWS has it, and no endpoint that was set.
+    pub fn is_at_aws(&self) -> bool {
+        self.access.endpoint == own_endpoint(self.service, &self.access.region)
+    }
+
+    /// The same for another region: signed for that, and sent to AWS's host there unless an endpoint was set.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let mut other = self.clone();
+        if self.is_at_aws() {
+            other.access.endpoint = own_endpoint(self.service, region);
+        }
+        region.clone_into(&mut other.access.region);
+        other
+    }
+
+    /// The same with `label` in front of the host.
+    #[must_use]
+    pub fn below_host(&self, label: &str) -> Self {
+        let mut other = self.clone();
+        if let Some((scheme, host)) = self.access.endpoint.split_once("://") {
+            other.access.endpoint = format!("{scheme}://{label}.{host}");
+        }
+        other
+    }
+
+    /// Puts once, signed in the same way as a post; the hash of the body goes as `x-amz-content-sha256` too,
+    /// as S3 wants it. Of `path` the signature is right where it has letters, digits, `-`, `_`, `.`, `~` and
+    /// `/` only.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub async fn put(
+        &self,
+        path: &str,
+        mut headers: HeaderMap,
+        pieces: Vec<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, ExchangeError> {
+        let hash = HeaderValue::from_str(&sign::hash(&pieces))
+            .map_err(|error| ExchangeError::NotSent(error.into()))?;
+        headers.insert("x-amz-content-sha256", hash);
+        self.send(Method::PUT, path, headers, pieces, limits).await
+    }
+
     /// Posts once, signed with the time of now. `path` is encoded already. Redirects are answers like any
     /// other. Without credentials nothing is sent.
     pub async fn post(

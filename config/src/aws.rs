@@ -2,6 +2,7 @@
 //! stands.
 
 mod arn;
+mod bucket;
 mod queue;
 mod read;
 mod service;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub(crate) use arn::is_resource;
 pub use arn::{Arn, is_region, partition_of};
+pub use bucket::Bucket;
 pub use queue::{QUEUE_NAME_CHARS_MAX, QueueUrl, QueueUrlMistake, is_queue_name};
 pub(crate) use read::agree;
 pub use service::AwsService;

@@ -11,14 +11,15 @@ use crate::function::{FUNCTION_NAME_CHARS_MAX, FunctionName, HttpSettings, Lambd
 use crate::settings::{self, SettingsReader};
 
 pub(crate) use aws::DESTINATION_SERVICES;
-pub use aws::{QueueName, SNS, SQS, SnsTarget, SqsTarget};
+pub use aws::{QueueName, S3, S3Addressing, S3Target, SNS, SQS, SnsTarget, SqsTarget};
 
 /// Where a mapping sends what it gave up on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationSettings {
     /// What takes the failure record.
     pub target: DestinationTarget,
-    /// Whether the failure record carries the event as an escaped JSON string under `payload`.
+    /// Whether the failure record carries the event as an escaped JSON string under `payload`. A bucket gets it
+    /// unless it is said not to, as AWS does it.
     pub include_payload: bool,
 }
 
@@ -35,6 +36,8 @@ pub enum DestinationTarget {
     Sqs(SqsTarget),
     /// A topic of SNS that gets the failure record as a message.
     Sns(SnsTarget),
+    /// A bucket of S3 that gets the failure record as an object.
+    S3(S3Target),
 }
 
 impl DestinationSettings {
@@ -42,7 +45,7 @@ impl DestinationSettings {
     pub(crate) fn read(it: Item<'_, '_>, base: &Path) -> Option<Self> {
         it.fields(|fields| {
             let mut reader = SettingsReader { fields };
-            let include_payload = reader.switch(&settings::INCLUDE_PAYLOAD);
+            let include_payload = reader.written(&settings::INCLUDE_PAYLOAD, |it| it.bool());
             let file = reader.written(&settings::FAILURE_FILE, |it| {
                 it.fields(|fields| {
                     let path = SettingsReader { fields }
@@ -63,12 +66,12 @@ impl DestinationSettings {
             });
             let sqs = reader.written(&settings::FAILURE_SQS, |it| aws::read_sqs(it, base));
             let sns = reader.written(&settings::FAILURE_SNS, |it| aws::read_sns(it, base));
+            let s3 = reader.written(&settings::FAILURE_S3, |it| aws::read_s3(it, base));
             let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
-            Some(Self {
-                target: [file, http, function, sqs, sns, arn].into_iter().flatten().next()?,
-                include_payload,
-            })
+            let target = [file, http, function, sqs, sns, s3, arn].into_iter().flatten().next()?;
+            let include_payload = include_payload.unwrap_or(matches!(target, DestinationTarget::S3(_)));
+            Some(Self { target, include_payload })
         })
     }
 }
@@ -81,6 +84,7 @@ fn one_target(fields: &mut Fields<'_>) {
         &settings::FAILURE_FUNCTION,
         &settings::FAILURE_SQS,
         &settings::FAILURE_SNS,
+        &settings::FAILURE_S3,
         &settings::FAILURE_ARN,
     ];
     let known = known.map(|spec| spec.key());

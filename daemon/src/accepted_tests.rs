@@ -162,8 +162,16 @@ const TOPIC: Values = Values {
         "arn:aws:sns:eu-west-1:123456789012:a b",
     ],
 };
+const BUCKET: Values = Values {
+    good: &["arn:aws:s3:::dead", "arn:aws-cn:s3:::dead.records"],
+    bad: &["dead", "arn:aws:s3:::b", "arn:aws:s3:::Dead", "arn:aws:s3:eu-west-1::dead", "arn:aws:s3:::a..b"],
+};
 const TARGET_ARN: Values = Values {
-    good: &["arn:aws:sqs:eu-west-1:123456789012:dead", "arn:aws:sns:eu-west-1:123456789012:dead"],
+    good: &[
+        "arn:aws:sqs:eu-west-1:123456789012:dead",
+        "arn:aws:sns:eu-west-1:123456789012:dead",
+        "arn:aws:s3:::dead",
+    ],
     bad: &[
         "arn:aws:s3:::b",
         "kafka://t",
@@ -306,12 +314,13 @@ impl Draw {
     }
 
     fn target(&mut self) -> Value {
-        match self.below(6) {
+        match self.below(7) {
             0 => json!({ "file": { "path": self.text(&PATH) } }),
             1 => json!({ "http": self.http() }),
             2 => json!({ "sqs": { "queue_url": self.text(&TARGET_URL), "aws": self.aws("sqs", false) } }),
             3 => json!({ "sns": { "topic_arn": self.text(&TOPIC), "aws": self.aws("sns", false) } }),
-            4 => json!({ "destination_arn": self.text(&TARGET_ARN) }),
+            4 => json!({ "s3": { "bucket_arn": self.text(&BUCKET), "aws": self.aws("s3", false) } }),
+            5 => json!({ "destination_arn": self.text(&TARGET_ARN) }),
             _ => json!({ "function": { "function_name": "f" } }),
         }
     }

@@ -7,11 +7,12 @@ use forebay_config::destination::DestinationTarget;
 use forebay_invoker::destinations::file::FileDestinations;
 use forebay_invoker::destinations::function::FunctionDestination;
 use forebay_invoker::destinations::http::HttpDestination;
-use forebay_invoker::destinations::{SnsDestination, SqsDestination};
+use forebay_invoker::destinations::{S3Destination, SnsDestination, SqsDestination};
 use forebay_invoker::{Destination, Gate};
 
 use crate::build_error::BuildError;
 use crate::functions::BuiltFunctions;
+use crate::mapping_uuid::uuid_of;
 
 /// What destinations are built of.
 pub(crate) struct Destinations<'a> {
@@ -48,6 +49,13 @@ impl Destinations<'_> {
             }
             DestinationTarget::Sns(target) => {
                 let built = SnsDestination::new(target, self.clients).await;
+                Arc::new(built.map_err(|cause| BuildError::Aws {
+                    who: format!("the destination of mapping {mapping}"),
+                    cause,
+                })?)
+            }
+            DestinationTarget::S3(target) => {
+                let built = S3Destination::new(target, uuid_of(mapping), self.clients).await;
                 Arc::new(built.map_err(|cause| BuildError::Aws {
                     who: format!("the destination of mapping {mapping}"),
                     cause,

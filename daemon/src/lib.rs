@@ -30,6 +30,7 @@ mod lock;
 pub mod logs;
 pub mod mapping_status;
 pub mod mapping_task;
+mod mapping_uuid;
 pub mod metrics;
 mod open_files;
 pub mod operator_request;

@@ -61,8 +61,10 @@ impl Outbox {
             now,
         };
         let json = notice::render(notice, &context);
+        // Sources with shards tell it in these words, whatever they call their batches.
+        let shard = info["shardId"].as_str().map(str::to_owned);
         let original_key = records.first().and_then(|record| source.format().original_key(record));
-        self.destination.deliver(FailureRecord { json, original_key }).await
+        self.destination.deliver(FailureRecord { json, original_key, shard, at: now }).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Takes what was given up on.
 
 use bytes::Bytes;
+use forebay_batcher::UnixMillis;
 
 use crate::executor::BoxFuture;
 
@@ -11,6 +12,10 @@ pub struct FailureRecord {
     pub json: Bytes,
     /// The key of the original record, where a destination keeps keys.
     pub original_key: Option<Bytes>,
+    /// The shard of the records, where their source has shards.
+    pub shard: Option<String>,
+    /// When it was made.
+    pub at: UnixMillis,
 }
 
 /// Takes what was given up on.

@@ -8,7 +8,7 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{NotReached, Reply};
+use forebay_batcher::{NotReached, Reply, UnixMillis};
 use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
 use forebay_config::function::{LambdaName, LambdaSettings};
@@ -240,7 +240,12 @@ async fn topic(address: &str) -> SnsDestination {
 }
 
 async fn deliver(destination: &dyn Destination, json: &str) -> Result<(), String> {
-    let record = FailureRecord { json: Bytes::copy_from_slice(json.as_bytes()), original_key: None };
+    let record = FailureRecord {
+        json: Bytes::copy_from_slice(json.as_bytes()),
+        original_key: None,
+        shard: None,
+        at: UnixMillis(0),
+    };
     destination.deliver(record).await.map_err(|error| format!("{} {}", error.code, chain(&error)))
 }
 

@@ -7,7 +7,7 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Failure, NotReached, Outcome, Reply, Slice};
+use forebay_batcher::{Failure, NotReached, Outcome, Reply, Slice, UnixMillis};
 use forebay_clients::HttpClients;
 use forebay_config::function::HttpSettings;
 use forebay_config::{ExecutorSettings, Function, FunctionName};
@@ -417,7 +417,12 @@ async fn one_hostile_function_does_not_slow_another() {
 async fn deliver(act: Act) -> Result<(), String> {
     let server = Server::start([act]).await;
     let destination = HttpDestination::new(&settings(&server.url()), &HttpClients::new()).unwrap();
-    let record = FailureRecord { json: Bytes::from_static(b"{\"version\":\"1.0\"}"), original_key: None };
+    let record = FailureRecord {
+        json: Bytes::from_static(b"{\"version\":\"1.0\"}"),
+        original_key: None,
+        shard: None,
+        at: UnixMillis(0),
+    };
     let result = destination.deliver(record).await.map_err(|error| chain(&error));
     assert!(
         server.seen().iter().all(|seen| seen.body == b"{\"version\":\"1.0\"}"

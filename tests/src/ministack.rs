@@ -9,6 +9,7 @@
 //!   default, not 1,000.
 //! - A topic's signature is a word.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -259,6 +260,19 @@ impl MiniStack {
         );
         let answer: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
         answer["ARN"].as_str().expect("a secret has an ARN").to_owned()
+    }
+
+    /// A new bucket of S3.
+    pub fn bucket(&self, name: &str) {
+        self.must("PUT", &format!("/{name}"), "s3", &[], "");
+    }
+
+    /// The objects of a bucket by their keys, up to a thousand.
+    pub fn objects(&self, bucket: &str) -> BTreeMap<String, String> {
+        let list = self.must("GET", &format!("/{bucket}?list-type=2"), "s3", &[], "");
+        let keys = list.split("<Key>").skip(1).filter_map(|it| it.split_once("</Key>"));
+        let object = |key: &str| self.must("GET", &format!("/{bucket}/{key}"), "s3", &[], "");
+        keys.map(|(key, _)| (key.to_owned(), object(key))).collect()
     }
 
     /// One call of Lambda.

@@ -1,9 +1,9 @@
-//! Queues of SQS and topics of SNS as destinations.
+//! Queues of SQS, topics of SNS and buckets of S3 as destinations.
 
 use std::path::Path;
 
 use super::DestinationTarget;
-use crate::aws::{Arn, AwsService, AwsSettings, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
+use crate::aws::{Arn, AwsService, AwsSettings, Bucket, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
 use crate::error::Code;
 use crate::fields::Item;
 use crate::settings::{self, SettingsReader};
@@ -16,8 +16,10 @@ const FIFO: &str = "FIFO queues and topics take no failure records";
 pub static SQS: AwsService = crate::aws_service!("sqs", "SQS", "SQS in JSON");
 /// The service of topics.
 pub static SNS: AwsService = crate::aws_service!("sns", "SNS", "SNS");
+/// The service of buckets.
+pub static S3: AwsService = crate::aws_service!("s3", "S3", "S3");
 /// The services that destinations call.
-pub(crate) static DESTINATION_SERVICES: [&AwsService; 2] = [&SNS, &SQS];
+pub(crate) static DESTINATION_SERVICES: [&AwsService; 3] = [&S3, &SNS, &SQS];
 
 /// A queue that gets each failure record as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,33 @@ pub struct SnsTarget {
     pub topic: Arn,
     /// What it is called with, where that differs.
     pub aws: Box<AwsSettings>,
+}
+
+/// A bucket that gets each failure record as an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Target {
+    /// Which bucket.
+    pub bucket: Bucket,
+    /// Where its name stands in a request; `None` leaves it to the endpoint.
+    pub addressing: Option<S3Addressing>,
+    /// What it is called with, where that differs.
+    pub aws: Box<AwsSettings>,
+}
+
+/// Where the bucket's name stands in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum S3Addressing {
+    /// First in the path: `https://host/bucket/key`.
+    Path,
+    /// In front of the host: `https://bucket.host/key`.
+    VirtualHost,
+}
+
+impl S3Addressing {
+    /// Each by its word.
+    const ALL: [(&'static str, Self); 2] = [("path", Self::Path), ("virtual_host", Self::VirtualHost)];
+    /// Their words alone.
+    pub(crate) const WORDS: [&'static str; 2] = [Self::ALL[0].0, Self::ALL[1].0];
 }
 
 /// Reads what stands under `sqs`.
@@ -88,18 +117,44 @@ pub(super) fn read_sns(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarge
     })
 }
 
+/// Reads what stands under `s3`.
+pub(super) fn read_s3(it: Item<'_, '_>, base: &Path) -> Option<DestinationTarget> {
+    it.fields(|fields| {
+        let mut reader = SettingsReader { fields };
+        let bucket = reader.required(&settings::FAILURE_BUCKET_ARN, |mut it| {
+            let text = it.again().text()?;
+            read_bucket(&text, it)
+        });
+        let addressing = reader.written(&settings::FAILURE_S3_ADDRESSING, |it| it.word(&S3Addressing::ALL));
+        let aws: Box<AwsSettings> = reader
+            .written(&settings::FAILURE_S3_AWS, |it| AwsSettings::read(it, settings::FAILURE_S3_SCOPE, base))
+            .unwrap_or_default()
+            .into();
+        Some(DestinationTarget::S3(S3Target { bucket: bucket?, addressing, aws }))
+    })
+}
+
+fn read_bucket(text: &str, mut it: Item<'_, '_>) -> Option<Bucket> {
+    let bucket = Bucket::parse(text);
+    if bucket.is_none() {
+        let fix = "write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`";
+        it.wrong(Code::NOT_ALLOWED, "is no ARN of a bucket", Some(fix.to_owned()));
+    }
+    bucket
+}
+
 /// Reads `destination_arn`.
 pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     let text = it.again().text()?;
     // AWS takes these: they are told apart from what is no destination at all.
-    if text.starts_with("kafka://") || text.split(':').nth(2) == Some("s3") {
-        let fix = "write the ARN of a queue or a topic, or one of the other destinations";
-        it.wrong(
-            Code::NOT_BUILT_IN,
-            "buckets of S3 and Kafka topics are not built in as destinations",
-            Some(fix.to_owned()),
-        );
+    if text.starts_with("kafka://") {
+        let fix = "write the ARN of a queue, a topic or a bucket, or one of the other destinations";
+        it.wrong(Code::NOT_BUILT_IN, "Kafka topics are not built in as destinations", Some(fix.to_owned()));
         return None;
+    }
+    if text.split(':').nth(2) == Some("s3") {
+        let bucket = read_bucket(&text, it)?;
+        return Some(DestinationTarget::S3(S3Target { bucket, addressing: None, aws: Box::default() }));
     }
     match Arn::parse(&text) {
         Some(arn) if arn.service == "sqs" && is_resource(&arn.resource, QUEUE_NAME_CHARS_MAX) => {
@@ -110,8 +165,8 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
             Some(DestinationTarget::Sns(SnsTarget { topic: standard(arn, it)?, aws: Box::default() }))
         }
         Some(_) | None => {
-            let fix = "write `arn:aws:sqs:region:account:queue` or `arn:aws:sns:region:account:topic`";
-            it.wrong(Code::NOT_ALLOWED, "is no ARN of a queue or a topic", Some(fix.to_owned()));
+            let fix = "write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic` or `arn:aws:s3:::bucket`";
+            it.wrong(Code::NOT_ALLOWED, "is no ARN of a queue, a topic or a bucket", Some(fix.to_owned()));
             None
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{AwsMember, DefaultValue as D, Flag, SettingSpec, Shape};
 use crate::aws::AwsScope;
-use crate::destination::{SNS, SQS};
+use crate::destination::{S3, S3Addressing, SNS, SQS};
 use crate::profile::Setting;
 use crate::rate::RateSpecs;
 
@@ -140,13 +140,13 @@ pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure",
     Shape::Group,
     D::Required,
-    "One of `file`, `http`, `function`, `sqs`, `sns` and `destination_arn`. It gets a failure record for each batch that was given up.",
+    "One of `file`, `http`, `function`, `sqs`, `sns`, `s3` and `destination_arn`. It gets a failure record for each batch that was given up.",
 )
 .aws(AwsMember::new("DestinationConfig.OnFailure"));
 pub(crate) static INCLUDE_PAYLOAD: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.include_payload",
     Shape::Switch,
-    D::Switch(false),
+    D::Absent("`true` for a bucket of S3, as AWS has it, else `false`"),
     "Puts the event into the failure record, as JSON text under `payload`, so that nothing has to be read again.",
 );
 pub(crate) static FAILURE_FILE: SettingSpec = SettingSpec::new(
@@ -237,11 +237,37 @@ pub(crate) static FAILURE_SNS_AWS: SettingSpec = SettingSpec::new(
     D::Absent("what stands under the top level's `aws`"),
     "What differs from the top level's `aws` for this topic.",
 );
+pub(crate) static FAILURE_S3: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.s3",
+    Shape::Group,
+    D::Absent("no bucket"),
+    "A bucket of S3 that gets the failure record as an object.",
+);
+pub(crate) static FAILURE_BUCKET_ARN: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.s3.bucket_arn",
+    Shape::Text,
+    D::Required,
+    "The ARN of the bucket, `arn:aws:s3:::bucket`. An object's key is `aws/lambda/<UUID of the mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<random UUID>`.",
+);
+pub(crate) static FAILURE_S3_ADDRESSING: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.s3.addressing",
+    Shape::Word(&S3Addressing::WORDS),
+    D::Absent("`path` where an endpoint is set or the bucket's name has dots, else `virtual_host`"),
+    "Where the bucket's name stands: first in the path, or in front of the host.",
+);
+/// The settings of `aws` that have a meaning for a bucket.
+pub(crate) const FAILURE_S3_SCOPE: AwsScope<'static> = AwsScope { services: &[&S3], names_account: false };
+pub(crate) static FAILURE_S3_AWS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.s3.aws",
+    Shape::Aws(FAILURE_S3_SCOPE),
+    D::Absent("what stands under the top level's `aws`"),
+    "What differs from the top level's `aws` for this bucket; `region` is that of the bucket.",
+);
 pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.destination_arn",
     Shape::Text,
     D::Absent("not named by an ARN"),
-    "The ARN of a standard SQS queue or SNS topic: the short form of `sqs` and `sns`.",
+    "The ARN of a standard SQS queue, an SNS topic or an S3 bucket: the short form of `sqs`, `sns` and `s3`.",
 )
 .aws(AwsMember::new("DestinationConfig.OnFailure.Destination").flag(Flag {
     name: Some("on-failure"),
@@ -412,6 +438,10 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FAILURE_SNS,
     &FAILURE_TOPIC_ARN,
     &FAILURE_SNS_AWS,
+    &FAILURE_S3,
+    &FAILURE_BUCKET_ARN,
+    &FAILURE_S3_ADDRESSING,
+    &FAILURE_S3_AWS,
     &FAILURE_ARN,
     &FILTER_CRITERIA,
     &FILTER,

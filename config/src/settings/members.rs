@@ -185,6 +185,7 @@ fn arn_of(target: &DestinationTarget) -> Option<String> {
             QueueName::Url(_) => None,
         },
         DestinationTarget::Sns(target) => Some(target.topic.to_string()),
+        DestinationTarget::S3(target) => Some(target.bucket.to_string()),
         DestinationTarget::File(_) | DestinationTarget::Http(_) | DestinationTarget::Function(_) => None,
     }
 }

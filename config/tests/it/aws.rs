@@ -91,7 +91,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("aws: { access_key_id: \"a b\", secret_access_key: c }", f, file),
         ("aws: { endpoint: \"http://h/path\" }", f, file),
         ("aws: { endpoint: \"h:1\" }", f, file),
-        ("aws: { endpoints: { sqs: h, s3: \"http://h\" } }", f, file),
+        ("aws: { endpoints: { sqs: h, queues: \"http://h\" } }", f, file),
         ("aws: { profile: p, access_key_id: a, secret_access_key: b }", f, file),
         ("", "{ function_name: f, aws: { regoin: us-east-1, access_key_id: a } }", file),
         ("", "{ function_name: \"1:function:f\", aws: { endpoints: { sqs: \"http://h\" } } }", file),
@@ -107,8 +107,10 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ),
         ("", f, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:sns:eu-west-1:123456789012:dead.fifo\" }"),
-        ("", f, "{ destination_arn: \"arn:aws:s3:::bucket\" }"),
+        ("", f, "{ destination_arn: \"arn:aws:s3:::Bucket\" }"),
         ("", f, "{ destination_arn: \"kafka://dead\" }"),
+        ("", f, "{ s3: { bucket_arn: dead } }"),
+        ("", f, "{ s3: { bucket_arn: \"arn:aws:s3:::dead\", addressing: virtual } }"),
         ("", f, "{ destination_arn: \"arn:aws:lambda:eu-west-1:123456789012:function:f\" }"),
         ("", f, "{ sqs: { queue_url: \"http://h/1/dead.fifo\" } }"),
         ("", f, "{ sqs: { queue_url: \"http://h\" } }"),
@@ -135,7 +137,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
         forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)
-        forebay.yaml:1:29 FB-0104 aws.endpoints.s3: there is no setting `s3` (known here: `lambda`, `secretsmanager`, `sns`, `sqs`, `streams`)
+        forebay.yaml:1:29 FB-0104 aws.endpoints.queues: there is no setting `queues` (known here: `lambda`, `secretsmanager`, `s3`, `sns`, `sqs`, `streams`)
         forebay.yaml:1:8 FB-0110 aws.profile: a profile and an access key exclude each other (keep one of them)
         forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)
@@ -149,15 +151,17 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:3:102 FB-0110 functions.f.executor.lambda.aws.region: Functions from 'eu-west-1' are not reachable in this region ('us-east-1') (remove it: the name says it)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
-        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: buckets of S3 and Kafka topics are not built in as destinations (write the ARN of a queue or a topic, or one of the other destinations)
-        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: buckets of S3 and Kafka topics are not built in as destinations (write the ARN of a queue or a topic, or one of the other destinations)
-        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue or a topic (write `arn:aws:sqs:region:account:queue` or `arn:aws:sns:region:account:topic`)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a bucket (write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`)
+        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: Kafka topics are not built in as destinations (write the ARN of a queue, a topic or a bucket, or one of the other destinations)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.s3.bucket_arn: is no ARN of a bucket (write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`)
+        forebay.yaml:9:92 FB-0106 event_source_mappings[0].destination_config.on_failure.s3.addressing: must be one of `path`, `virtual_host` (did you mean `virtual_host`?)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic or a bucket (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic` or `arn:aws:s3:::bucket`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sns.topic_arn: is no ARN of a topic (write `arn:aws:sns:region:account:topic`)
         forebay.yaml:9:107 FB-0110 event_source_mappings[0].destination_config.on_failure.sns.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the name says it)
-        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `destination_arn` (keep one of them)
+        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `destination_arn` (keep one of them)
     "#]].assert_eq(&found);
 }
 

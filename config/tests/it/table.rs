@@ -57,6 +57,7 @@ fn config_with(path: &str, value: &str) -> String {
     }
     let on_failure = [
         ("on_failure.sqs", serde_json::json!({ "sqs": { "queue_url": "http://h/1/q" } })),
+        ("on_failure.s3", serde_json::json!({ "s3": { "bucket_arn": "arn:aws:s3:::dead" } })),
         (
             "on_failure.sns",
             serde_json::json!({ "sns": { "topic_arn": "arn:aws:sns:eu-west-1:123456789012:t" } }),
@@ -300,7 +301,7 @@ fn explain_says_where_every_value_comes_from() {
         maximum_record_age_in_seconds = -1  # default
         bisect_batch_on_function_error = false  # default
         function_response_types[0] = ReportBatchItemFailures  # f.yaml:6:27
-        destination_config.on_failure.include_payload = false  # default
+        destination_config.on_failure.include_payload = -  # `true` for a bucket of S3, as AWS has it, else `false`
         destination_config.on_failure.file.path = dead  # f.yaml:8:31
         destination_config.on_failure.http.url = http://a/b?(secret)  # f.yaml:8:52
         destination_config.on_failure.http.headers.x.y = (secret)  # f.yaml:8:94

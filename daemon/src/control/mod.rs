@@ -33,7 +33,6 @@ pub use self::note::NoteError;
 use self::note::{Definition, Note};
 pub use self::service::Service;
 use self::twice::FunctionUses;
-pub(crate) use self::view::uuid_of;
 use crate::build_error::BuildError;
 use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping, Rest};

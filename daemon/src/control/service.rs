@@ -18,6 +18,7 @@ use crate::built_in::BuiltIn;
 use crate::clock::Clock;
 use crate::compiled::{CompiledConfig, CompiledMapping};
 use crate::mapping_status::MappingStatus;
+use crate::mapping_uuid::uuid_of_written;
 
 /// As many mappings may be there.
 const MAPPINGS_MAX: usize = 10_000;
@@ -244,7 +245,7 @@ fn standing(control: &Control, uuid: &str, verb: &str) -> Result<Definition, Api
 
 fn of_file(control: &Control, uuid: &str) -> Option<Arc<CompiledMapping>> {
     // Their ids follow from their names, so that none has to be kept.
-    control.file.mappings.iter().find(|it| view::uuid_of(it.mapping.name.as_str()) == uuid).cloned()
+    control.file.mappings.iter().find(|it| uuid_of_written(it.mapping.name.as_str()) == uuid).cloned()
 }
 
 /// No source goes to one function twice, whoever owns the mappings.

@@ -14,6 +14,7 @@ use super::*;
 use crate::built_in::BuiltIn;
 use crate::compiled;
 use crate::config_files::Loaded;
+use crate::mapping_uuid::uuid_of;
 use crate::why::Why;
 
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:q";

@@ -5,12 +5,12 @@ use forebay_clients::Clients;
 use forebay_config::function::LambdaName;
 use forebay_config::settings::in_aws_words;
 use forebay_config::{Mapping, StartingPosition as Start, aws};
-use sha2::{Digest, Sha256};
 
 use super::note::Definition;
 use crate::compiled::CompiledMapping;
 use crate::lifecycle::{Calm, Lifecycle};
 use crate::mapping_status::MappingStatus;
+use crate::mapping_uuid::uuid_of_written;
 
 /// A mapping that the API made, as it is now.
 pub(super) fn of_definition(definition: &Definition, status: Option<&MappingStatus>) -> MappingConfiguration {
@@ -31,7 +31,7 @@ pub(super) fn of_file(
 ) -> MappingConfiguration {
     let (region, account) = (clients.aws.region(), clients.aws.common_account());
     let mapping = &it.mapping;
-    let uuid = uuid_of(mapping.name.as_str());
+    let uuid = uuid_of_written(mapping.name.as_str());
     let mut shown = MappingConfiguration {
         event_source_mapping_arn: arn(region, account, &uuid),
         uuid,
@@ -58,14 +58,6 @@ pub(super) fn of_file(
     };
     show_state(&mut shown, status, mapping.enabled);
     shown
-}
-
-/// The id under which the API shows a mapping of the config file: it follows from the name, so that it stays
-/// the same.
-pub(crate) fn uuid_of(name: &str) -> String {
-    let digest = Sha256::digest(format!("forebay mapping {name}"));
-    let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
-    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
 }
 
 /// The ARN of a mapping.

@@ -196,7 +196,8 @@ pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> 
         DestinationTarget::File(_)
         | DestinationTarget::Http(_)
         | DestinationTarget::Sqs(_)
-        | DestinationTarget::Sns(_) => None,
+        | DestinationTarget::Sns(_)
+        | DestinationTarget::S3(_) => None,
     });
     [&mapping.function].into_iter().chain(taker)
 }

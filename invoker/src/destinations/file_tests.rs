@@ -26,7 +26,12 @@ impl Folder {
 }
 
 async fn deliver(destination: &FileDestination, json: &str) -> Result<(), String> {
-    let record = FailureRecord { json: Bytes::copy_from_slice(json.as_bytes()), original_key: None };
+    let record = FailureRecord {
+        json: Bytes::copy_from_slice(json.as_bytes()),
+        original_key: None,
+        shard: None,
+        at: forebay_batcher::UnixMillis(0),
+    };
     destination.deliver(record).await.map_err(|error| crate::outcome::chain(&error))
 }
 

@@ -47,7 +47,12 @@ fn destination(
 }
 
 async fn deliver(destination: &FunctionDestination) -> Result<(), String> {
-    let record = FailureRecord { json: Bytes::from_static(b"{}"), original_key: None };
+    let record = FailureRecord {
+        json: Bytes::from_static(b"{}"),
+        original_key: None,
+        shard: None,
+        at: forebay_batcher::UnixMillis(0),
+    };
     destination.deliver(record).await.map_err(|error| crate::outcome::chain(&error))
 }
 

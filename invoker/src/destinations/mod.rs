@@ -4,14 +4,17 @@ mod aws;
 pub mod file;
 pub mod function;
 pub mod http;
+pub mod s3;
 pub mod sns;
 pub mod sqs;
+mod xml;
 
 use std::time::Duration;
 
 pub use file::{FileDestination, FileDestinations};
 pub use function::FunctionDestination;
 pub use http::HttpDestination;
+pub use s3::S3Destination;
 pub use sns::SnsDestination;
 pub use sqs::SqsDestination;
 

@@ -9,6 +9,7 @@ mod api_scene;
 mod api_stack;
 mod aws;
 mod aws_credentials;
+mod buckets;
 mod demo;
 mod dynamodb;
 mod files;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::table::Names;
 use crate::cli::ask::{Address, Question, ask, escaped};
 use crate::cli::{Folder, output};
-use crate::control::uuid_of;
 use crate::exit::Exit;
+use crate::mapping_uuid::{is_uuid, uuid_of, uuid_of_written};
 
 /// The path of mappings.
 const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
@@ -87,7 +87,7 @@ impl Api {
         let answer = ask(&self.address, question).ok().filter(|(status, _)| *status == 200);
         let answer: Value = answer.and_then(|(_, body)| serde_json::from_str(&body).ok()).unwrap_or_default();
         let names = answer["mappings"].as_array().into_iter().flatten().filter_map(|it| it["name"].as_str());
-        names.filter(|it| !is_uuid(it)).map(|it| (uuid_of(it), it.to_owned())).collect()
+        names.filter(|it| !is_uuid(it)).map(|it| (uuid_of_written(it), it.to_owned())).collect()
     }
 
     pub(super) fn get(&self, mapping: &str) -> Result<Value, Exit> {
@@ -143,11 +143,5 @@ fn exit_of(status: u16) -> Exit {
 
 /// The path of a mapping by UUID, or by the name that it has in the config.
 fn path_of(mapping: &str) -> String {
-    let uuid = if is_uuid(mapping) { mapping.to_owned() } else { uuid_of(mapping) };
-    format!("{MAPPINGS}/{uuid}")
-}
-
-/// A mapping of the API goes by its UUID.
-fn is_uuid(name: &str) -> bool {
-    uuid::Uuid::try_parse(name).is_ok_and(|it| it.hyphenated().to_string() == name.to_ascii_lowercase())
+    format!("{MAPPINGS}/{}", uuid_of(mapping))
 }
