@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_secs(60);
 /// So many reasons of one topic are told apart; what comes beyond in that time is counted with the next that
 /// is told, so that reasons that never repeat cannot fill the log.
 const REASONS_MAX: usize = 8;
-/// So much of a reason tells it from others.
+/// So much of a reason tells it from others: of what is left of it by [`essence`], as ids can be long.
 const REASON_CHARS_MAX: usize = 200;
 
 /// What repeats: a kind of warning about one thing (a track's number, 0 for the mapping).
@@ -80,16 +80,15 @@ impl Reasons {
 /// What tells a reason from others: its page, and its words without those that hold digits, such as ids,
 /// counts and times, which differ each time.
 fn essence(reason: &Fault) -> Fault {
-    let text: String = reason.text.chars().take(REASON_CHARS_MAX).collect();
     let is_of_word = |it: char| it.is_alphanumeric() || it == '-';
-    let mut essence = String::with_capacity(text.len());
-    for piece in text.split_inclusive(|it| !is_of_word(it)) {
+    let pieces = reason.text.split_inclusive(|it| !is_of_word(it));
+    let text = pieces.flat_map(|piece| {
         let word = piece.trim_end_matches(|it| !is_of_word(it));
         // One mark for any of them: `10` and `9` must not differ by their length either.
-        essence.push_str(if word.contains(|it: char| it.is_ascii_digit()) { "#" } else { word });
-        essence.push_str(&piece[word.len()..]);
-    }
-    Fault { text: essence, code: reason.code }
+        let kept = if word.contains(|it: char| it.is_ascii_digit()) { "#" } else { word };
+        kept.chars().chain(piece[word.len()..].chars())
+    });
+    Fault { text: text.take(REASON_CHARS_MAX).collect(), code: reason.code }
 }
 
 #[cfg(test)]
@@ -159,6 +158,9 @@ mod tests {
         check("KeyError: 'id'", "KeyError: 'id'");
         check("3 of 10 records failed", "# of # records failed");
         check("no answer from 10.0.0.7:80 (request 8f2c-77)", "no answer from #.#.#.#:# (request #)");
+        let long = "0".repeat(2 * REASON_CHARS_MAX);
+        check(&format!("object {long} {long}: denied"), "object # #: denied");
+        check(&"x".repeat(2 * REASON_CHARS_MAX), &"x".repeat(REASON_CHARS_MAX));
         let [one, other] =
             ["FB-0210", "FB-0211"].map(|code| essence(&Fault::new(forebay_config::Code(code), "x")));
         assert_ne!(one, other, "another page is another reason");
