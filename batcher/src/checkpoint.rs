@@ -94,6 +94,10 @@ pub struct OpenSlice {
 }
 
 impl OpenSlice {
+    /// The time of one that need not wait: long over, so that no jump of the clock makes it wait, and one byte
+    /// of a checkpoint.
+    pub(crate) const AT_ONCE: UnixMillis = UnixMillis(0);
+
     /// Its first record is its last.
     fn is_one_record(&self) -> bool {
         self.first == self.last

@@ -38,8 +38,13 @@ impl Known {
     /// earlier: so whatever is known and not listed any more goes before the track (T-1). `listed` is the
     /// whole listing that showed `tracks`.
     pub fn order_behind_unlisted(&self, tracks: &mut [TrackInfo], listed: &[TrackInfo]) {
+        // Hardly any listing shows one, and a listing may be long.
+        let mut orphans = tracks.iter_mut().filter(|it| !self.has_parents_of(it)).peekable();
+        if orphans.peek().is_none() {
+            return;
+        }
         let listed: BTreeSet<&TrackName> = listed.iter().map(|it| &it.name).collect();
-        for track in tracks {
+        for track in orphans {
             // A listing shows parents with their children: one that it shows is not unknown for long.
             let is_there = |it: &TrackName| self.0.contains_key(it) || listed.contains(it);
             if !track.parents.iter().all(is_there) {

@@ -209,12 +209,14 @@ impl TrackTable {
 
     /// The source lists these tracks: what is known of them gets its label and its parents; others are not
     /// taken in.
-    pub fn describe(&mut self, listed: Vec<TrackInfo>) {
+    pub fn describe(&mut self, mut listed: Vec<TrackInfo>) {
         self.may_start = true;
-        let mut described = listed.clone();
         // What was kept of them does not say what came before a parent that is gone.
-        self.known().order_behind_unlisted(&mut described, &listed);
-        for TrackInfo { name, label, parents } in described {
+        if listed.iter().any(|it| !it.parents.iter().all(|parent| self.by_name.contains_key(parent))) {
+            let whole = listed.clone();
+            self.known().order_behind_unlisted(&mut listed, &whole);
+        }
+        for TrackInfo { name, label, parents } in listed {
             if let Some(row) = self.by_name.get(&name).and_then(|idx| self.rows.get_mut(idx)) {
                 (row.label, row.parents) = (label, parents);
             }

@@ -10,7 +10,7 @@ pub(super) const VERSION: u8 = 5;
 /// Of this version the bound is always a text, and each group of slices says how often it was tried.
 const WITHOUT_SHORTCUTS: u8 = 4;
 /// What a slice says that is with the function for the first time: no failure, one attempt, no delay.
-const FIRST_ATTEMPT: (u32, u32, UnixMillis) = (0, 1, UnixMillis(0));
+const FIRST_ATTEMPT: (u32, u32, UnixMillis) = (0, 1, OpenSlice::AT_ONCE);
 /// Places further apart than this are told by their bytes.
 const DISTANCE_MAX: u64 = 1 << 48;
 
@@ -27,7 +27,7 @@ impl Checkpoint {
             Watermark::At(position) => (true, &position.0),
         };
         out.0.push(VERSION);
-        let number = small_number_of(bound.as_slice());
+        let number = short_number_of(bound.as_slice());
         out.members([is_at, self.ended, self.windows.is_some(), number.is_some()]);
         match number {
             Some(number) => out.number(number),
@@ -227,7 +227,7 @@ impl KeptWindow {
 }
 
 /// The number that eight bytes are, where it takes less than they do.
-fn small_number_of(bytes: &[u8]) -> Option<u64> {
+fn short_number_of(bytes: &[u8]) -> Option<u64> {
     let number = u64::from_be_bytes(bytes.try_into().ok()?);
     (number < DISTANCE_MAX).then_some(number)
 }

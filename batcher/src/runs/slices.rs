@@ -15,10 +15,6 @@ use crate::time::Tick;
 use crate::time::UnixMillis;
 use crate::tumbling::Finale;
 
-/// What is kept of a slice that need not wait: a time that is long over, so that no jump of the clock makes it
-/// wait, and one byte of a checkpoint.
-const AT_ONCE: UnixMillis = UnixMillis(0);
-
 /// The track that a checkpoint is of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Its {
@@ -94,7 +90,7 @@ fn open_slices_of(
                 paused_since: given_up.paused.map(|it| it.since),
             }));
             for_each_part(&given_up.slice, finale, run, its, places, |part| {
-                let slice = open_slice(run, part, given_up.n_invokes, AT_ONCE);
+                let slice = open_slice(run, part, given_up.n_invokes, OpenSlice::AT_ONCE);
                 out.push(OpenSlice { given_up: kept.clone(), finale, ..slice });
             });
         }
@@ -150,7 +146,7 @@ fn for_each_part(
 /// When a slice may be tried again.
 fn by_the_wall_clock(not_before: Tick, cx: &Context) -> UnixMillis {
     if not_before <= cx.now.tick {
-        return AT_ONCE;
+        return OpenSlice::AT_ONCE;
     }
     // Ticks end with the process: the next life knows the delay by the wall clock only.
     let wait = cx.now.tick.until(not_before);
