@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use forebay_clients::{Answer, AwsClient, ExchangeError, Limits, coding_of, compressed};
 use http::header::CONTENT_TYPE;
+use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use super::DELIVERY_TIME_MAX;
 
 /// So much of an answer is read; it is a few hundred bytes.
-const ANSWER_BYTES_MAX: usize = 65_536;
+pub(super) const ANSWER_BYTES_MAX: usize = 65_536;
 
 /// A service did not take a failure record, or nobody knows.
 #[derive(Debug, thiserror::Error)]
@@ -65,16 +66,24 @@ pub(super) async fn call(
     let Answer { head, body } = answer;
     // A success without its body has no message id, and so is refused by who looks for it.
     let body = body.unwrap_or_default();
-    let coding = coding_of(&head).filter(|_| std::str::from_utf8(&body).is_err());
-    if let Some(coding) = coding {
-        return Err(AwsDeliveryError::Refused { status: head.status, said: compressed(coding) });
+    if head.status == StatusCode::OK && unread_coding(&head, &body).is_none() {
+        return Ok(String::from_utf8_lossy(&body).into_owned());
     }
-    let text = String::from_utf8_lossy(&body).into_owned();
-    if head.status == StatusCode::OK {
-        return Ok(text);
-    }
-    let short: String = said(&text).chars().filter(|char| !char.is_control()).take(256).collect();
-    Err(AwsDeliveryError::Refused { status: head.status, said: short })
+    Err(AwsDeliveryError::Refused { status: head.status, said: refusal(&head, &body, said) })
+}
+
+/// What an answer says that is no success, short and in one line.
+pub(super) fn refusal(head: &Parts, body: &[u8], said: fn(&str) -> String) -> String {
+    let text = match unread_coding(head, body) {
+        Some(coding) => compressed(coding),
+        None => said(&String::from_utf8_lossy(body)),
+    };
+    text.chars().filter(|char| !char.is_control()).take(256).collect()
+}
+
+/// How a body is compressed that nobody asked to be.
+fn unread_coding<'a>(head: &'a Parts, body: &[u8]) -> Option<&'a str> {
+    coding_of(head).filter(|_| std::str::from_utf8(body).is_err())
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use forebay_clients::{
-    Answer, AwsClient, AwsError, AwsTarget, Clients, ExchangeError, Limits, coding_of, compressed,
-};
+use forebay_clients::{Answer, AwsClient, AwsError, AwsTarget, Clients, ExchangeError, Limits};
 use forebay_config::aws::{Bucket, is_region};
 use forebay_config::destination::{S3, S3Addressing, S3Target};
 use http::header::CONTENT_TYPE;
@@ -19,12 +17,10 @@ use uuid::Uuid;
 
 use self::key::object_key;
 use super::DELIVERY_TIME_MAX;
+use super::aws::{ANSWER_BYTES_MAX, refusal};
 use super::xml::said;
 use crate::destination::{DeliveryError, Destination, FailureRecord};
 use crate::executor::BoxFuture;
-
-/// So much of an answer is read; it is a few hundred bytes.
-const ANSWER_BYTES_MAX: usize = 65_536;
 
 /// A bucket. It has a record when it answers a put with 200; that what it has is what was sent is proven by
 /// the hash, which the signature covers.
@@ -149,12 +145,7 @@ fn judged(key: &str, answer: Answer) -> Result<(), PutError> {
     if head.status == StatusCode::OK {
         return Ok(());
     }
-    let body = body.unwrap_or_default();
-    let text = match coding_of(&head).filter(|_| std::str::from_utf8(&body).is_err()) {
-        Some(coding) => compressed(coding),
-        None => said(&String::from_utf8_lossy(&body)),
-    };
-    let said = text.chars().filter(|char| !char.is_control()).take(256).collect();
+    let said = refusal(&head, &body.unwrap_or_default(), said);
     Err(PutError::Refused { key: key.to_owned(), status: head.status, said })
 }
 
