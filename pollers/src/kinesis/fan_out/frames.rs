@@ -1,17 +1,13 @@
-//! AWS's event stream: messages with headers, cut out of what a connection brings. Pure.
+//! AWS's event stream: messages cut out of what a connection brings. Pure.
 //!
-//! | Bytes of a message | What they are |
-//! |---|---|
-//! | 4 | its length, all of it |
-//! | 4 | the length of its headers |
-//! | 4 | CRC-32 of these eight bytes |
-//! | … | headers: length of the name, name, type, value |
-//! | … | payload |
-//! | 4 | CRC-32 of all before it |
-//!
-//! Numbers have their highest byte first.
+//! A message begins with its length, the length of its headers and the CRC-32 of these eight bytes, all with
+//! their highest byte first, and ends with the CRC-32 of all before that. Where one ends is decided here, before
+//! anything is kept for it; what is in it `aws-smithy-eventstream` reads.
 
-use bytes::{Buf, Bytes, BytesMut};
+use aws_smithy_eventstream::frame::read_message_from;
+use aws_smithy_types::event_stream::Message;
+use aws_smithy_types::str_bytes::StrBytes;
+use bytes::{Bytes, BytesMut};
 
 /// Lengths and their checksum.
 const PRELUDE_BYTES: usize = 12;
@@ -55,55 +51,33 @@ impl Frames {
         if self.0.len() < n_bytes {
             return Ok(None);
         }
-        let mut message = self.0.split_to(n_bytes).freeze();
-        let checksum = message.split_off(n_bytes - CHECKSUM_BYTES).get_u32();
-        if crc32fast::hash(&message) != checksum {
-            return Err("a message of its event stream is damaged");
-        }
-        message.advance(PRELUDE_BYTES);
-        let headers = message.split_to(n_headers);
-        frame(&headers, message).map(Some).ok_or("the headers of a message of its event stream are damaged")
+        let message = read_message_from(self.0.split_to(n_bytes).freeze());
+        let message = message.map_err(|_| "a message of its event stream is damaged")?;
+        frame(&message).map(Some).ok_or("the headers of a message of its event stream are damaged")
     }
 }
 
-fn frame(mut headers: &[u8], payload: Bytes) -> Option<Frame> {
+/// `None` where a header that says what a message is holds no text.
+fn frame(message: &Message) -> Option<Frame> {
     let (mut kind, mut event, mut code, mut text) = ("", "", "", None);
-    while !headers.is_empty() {
-        let n_bytes = usize::from(headers.split_off_first().copied()?);
-        let name = headers.split_off(..n_bytes)?;
-        let value = value(&mut headers)?;
-        match name {
-            b":message-type" => kind = value?,
-            b":event-type" => event = value?,
-            b":exception-type" | b":error-code" => code = value?,
-            b":error-message" => text = value,
+    for header in message.headers() {
+        let value = header.value().as_string().ok().map(StrBytes::as_str);
+        match header.name().as_str() {
+            ":message-type" => kind = value?,
+            ":event-type" => event = value?,
+            ":exception-type" | ":error-code" => code = value?,
+            ":error-message" => text = value,
             _ => {}
         }
     }
+    let payload = || message.payload().clone();
     Some(match kind {
-        "event" => Frame::Event(event.to_owned(), payload),
-        _ => Frame::Failed(code.to_owned(), text.map_or(payload, |it| Bytes::copy_from_slice(it.as_bytes()))),
+        "event" => Frame::Event(event.to_owned(), payload()),
+        _ => Frame::Failed(
+            code.to_owned(),
+            text.map_or_else(payload, |it| Bytes::copy_from_slice(it.as_bytes())),
+        ),
     })
-}
-
-/// The value of a header, if it is text. The outer `None`: it is cut off or of no known type.
-fn value<'a>(headers: &mut &'a [u8]) -> Option<Option<&'a str>> {
-    let n_bytes = match headers.split_off_first()? {
-        0 | 1 => 0,
-        2 => 1,
-        3 => 2,
-        4 => 4,
-        5 | 8 => 8,
-        9 => 16,
-        it @ (6 | 7) => {
-            let [high, low] = *headers.split_off(..2)? else { return None };
-            let value = headers.split_off(..usize::from(u16::from_be_bytes([high, low])))?;
-            return Some(if *it == 7 { Some(std::str::from_utf8(value).ok()?) } else { None });
-        }
-        _ => return None,
-    };
-    headers.split_off(..n_bytes)?;
-    Some(None)
 }
 
 /// A message as a server writes it.
