@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # and `make long` draw theirs by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file test long check sim faults fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file test long check sim faults faults-core faults-whole fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -90,9 +90,14 @@ check: setup
 sim: fetch
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds $(SEEDS)
 
-# A build for each fault: of the core about 5 seconds, of the shell up to a minute.
+# A build for each fault: of the core about 5 seconds, of the shell up to a minute. Both at once, for linking has one thread.
 faults: fetch
+	@$(MAKE) --no-print-directory -j2 faults-core faults-whole
+
+faults-core:
 	dev/faults.py
+
+faults-whole:
 	dev/faults.py --list shell
 	dev/faults.py --list life
 

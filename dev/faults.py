@@ -133,15 +133,15 @@ def copy_core(folder):
 
 
 @contextlib.contextmanager
-def the_only_run():
-    """The folder of the copies and of what is built from them; a second run waits for the first."""
+def the_only_run(of):
+    """The folder of the copies and of what is built from them; a second run with the same copy waits for the first."""
     base = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/forebay/target")).parent / "faults-target"
     base.mkdir(parents=True, exist_ok=True)
-    with open(base / "lock", "w") as lock:
+    with open(base / f"{of}.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"faults: another run uses {base}; waiting for its end", file=sys.stderr, flush=True)
+            print(f"faults: another run uses {base}/{of}; waiting for its end", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield base
 
@@ -228,8 +228,13 @@ def main():
         faults = [it for it in faults if not it.check]
     if told.sample:
         faults = [faults[n * len(faults) // told.sample] for n in range(min(told.sample, len(faults)))]
+    if not faults:
+        raise WrongList(f"no fault is named {told.only}" if told.only else "there is no fault to plant")
     missed, start = [], time.monotonic()
-    with the_only_run() as base:
+    with contextlib.ExitStack() as held:
+        # One order for all, so that two that want both do not wait for each other.
+        kinds = sorted({"whole" if it.check else "core" for it in faults})
+        base = [held.enter_context(the_only_run(kind)) for kind in kinds][0]
         core, whole = base / "core-tree", base / "whole-tree"
         if any(not it.check for it in faults):
             copy_core(core)
