@@ -7,8 +7,8 @@ CARGO := dev/cargo
 export PATH := $(PATH):$(HOME)/.cache/forebay/tools/bin
 SEEDS ?= 200000
 LONG_MINUTES := 150
-# The worlds of `make test` follow from the sources: the same tree passes or fails the same, and every change of it sees other worlds. `make sim`
-# and `make long` draw theirs by the clock.
+# The worlds of `make test` and of `make long` follow from the sources: the same tree passes or fails the same, and every change of it sees other
+# worlds. `make sim` draws its own by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
 .PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file test long check sim faults faults-core faults-whole fetch setup clients
@@ -75,8 +75,8 @@ test: setup check clients
 
 # The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
 long: setup check clients
+	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000 --base $(SEED_BASE)0
 	FOREBAY_LONG=1 FOREBAY_DRAWN_CONFIGS=20000 $(CARGO) test --locked --offline --workspace --no-fail-fast
-	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000
 	$(MAKE) faults
 	@echo "long: all of it passed"
 

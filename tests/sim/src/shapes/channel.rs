@@ -150,6 +150,7 @@ impl Rig {
                 settling: false,
                 settled: false,
                 is_void: false,
+                is_told: false,
             });
             self.engines[at].owed.insert((channel.0, delivery.tag));
             let mut buffer = [0; 40];

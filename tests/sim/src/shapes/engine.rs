@@ -108,6 +108,8 @@ pub(super) struct Slip {
     pub(super) settled: bool,
     /// The machine was told that its channel died.
     pub(super) is_void: bool,
+    /// A notice of it has left and was not taken: the machine has it for that, whatever became of its channel.
+    pub(super) is_told: bool,
 }
 
 /// One engine.

@@ -307,6 +307,9 @@ impl Rig {
                 format!("engine {at}: record {} is told of twice at once", uid_of(record))
             })?;
             belief.is_noticed = true;
+            if let Whose::Receipt(number) = whose {
+                self.engines[at].slips[number].is_told = true;
+            }
             entries.push((uid_of(record), whose));
         }
         self.engines[at].notices.insert(notice.id, entries);
@@ -370,7 +373,10 @@ impl Rig {
                     let belief = self.engines[at].belief(uid);
                     (belief.is_noticed, belief.finished) = (false, belief.finished || is_taken);
                 }
-                Whose::Receipt(number) => self.engines[at].slips[number].finished |= is_taken,
+                Whose::Receipt(number) => {
+                    let slip = &mut self.engines[at].slips[number];
+                    (slip.finished, slip.is_told) = (slip.finished || is_taken, !is_taken);
+                }
             }
         }
         let now = self.now();

@@ -92,7 +92,7 @@ impl Rig {
                 format!("engine {at} counts {n_gaps} gaps, and {} were told", engine.n_gaps)
             })?;
             let is_idle = engine.flights.is_empty()
-                && engine.slips.iter().all(|it| it.settled || it.is_void || !it.is_handed);
+                && engine.slips.iter().all(|it| it.settled || (it.is_void && !it.is_told) || !it.is_handed);
             let has_all = engine.holdings.values().all(|it| it.is_over || self.is_owner(at, it.source));
             holds(Rule::N1, !is_idle || !has_all || Machine::held_bytes(machine) == 0, || {
                 format!("engine {at} holds {} bytes, and all is done", machine.held_bytes())
