@@ -3,10 +3,12 @@
 mod call_failure;
 mod credentials;
 mod error;
+mod failures;
 mod identity;
 mod json;
 mod provider;
 mod relay;
+mod role;
 mod sdk;
 mod sign;
 
@@ -17,7 +19,7 @@ use std::sync::{Arc, PoisonError};
 
 use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
-use forebay_config::aws::AwsService;
+use forebay_config::aws::{AwsRole, AwsService, NamedAccount, STS};
 use forebay_config::url::{self, UrlMistake};
 use forebay_config::{AwsCredentials, AwsSettings};
 use http::header::{HeaderValue, USER_AGENT};
@@ -36,6 +38,7 @@ pub use error::AwsError;
 pub use identity::aws_identity;
 pub use json::{AnswerText, JsonCall, JsonClient, JsonDialect, JsonStream, Transport, WireText, read_answer};
 pub use relay::{AwsRelay, RelayError};
+use role::RoleTaker;
 pub use sdk::sdk_client;
 
 /// The account of ARNs where none is known.
@@ -65,6 +68,8 @@ pub struct AwsTarget<'a> {
     pub own: &'a AwsSettings,
     /// The region that its name holds: goes before what all share.
     pub region: Option<&'a str>,
+    /// The account that its name holds: what is written of that account goes before what all share.
+    pub account: Option<&'a str>,
     /// The endpoint that its name holds, after which only AWS's own is left.
     pub endpoint: Option<&'a str>,
 }
@@ -86,6 +91,7 @@ impl AwsAccess {
     fn without_credentials(&self, service: &AwsService, cause: CredentialsError) -> AwsError {
         AwsError::Credentials {
             service: service.name,
+            advice: self.credentials.advice(),
             tried: self.credentials.tried().to_owned(),
             cause: cause.into(),
         }
@@ -121,8 +127,17 @@ impl fmt::Debug for Variables {
     }
 }
 
+/// What credentials are made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CredentialsOrigin {
+    written: Option<AwsCredentials>,
+    ca_file: Option<PathBuf>,
+    /// The role that is taken with them; the endpoint of STS, and its region.
+    role: Option<(AwsRole, String, String)>,
+}
+
 /// Credentials, and what they were made from.
-type Provider = ((Option<AwsCredentials>, Option<PathBuf>), KeptCredentials);
+type Provider = (CredentialsOrigin, KeptCredentials);
 
 /// What all calls share: the settings, then what the environment says. Clones share credentials.
 #[derive(Debug, Clone, Default)]
@@ -157,6 +172,8 @@ impl Aws {
             endpoint: variable("AWS_ENDPOINT_URL"),
             endpoints: BTreeMap::new(),
             credentials: None,
+            assume_role: None,
+            accounts: BTreeMap::new(),
             ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
         };
         let has_ambient = CREDENTIALS.iter().any(|name| variable(name).is_some());
@@ -246,20 +263,27 @@ impl Aws {
         Ok(AwsClient { access, service })
     }
 
+    /// What all share who call a service, with what is written of the target's account in front of it.
+    fn shared_with(&self, service: &AwsService, target: AwsTarget<'_>) -> Result<AwsSettings, AwsError> {
+        let common = self.common_of(service);
+        let AwsTarget { own, region, .. } = target;
+        let account = target.account.or(own.account_id.as_deref()).or(common.account_id.as_deref());
+        let Some(account) = account else { return Ok(common) };
+        let named = NamedAccount { account, region, own };
+        common
+            .check_account(named)
+            .map_err(|unknown| AwsError::Account { service: target.service.name, unknown })?;
+        Ok(common.of_account(named).map_or_else(|| common.clone(), |it| it.over(&common)))
+    }
+
     /// Reads the CA file and AWS's shared files.
     async fn prepare(&self, target: AwsTarget<'_>, clients: &HttpClients) -> Result<AwsAccess, AwsError> {
         let service = target.service;
-        let settings = target.own.over(&self.common_of(service));
+        let settings = target.own.over(&self.shared_with(service, target)?);
         let written = settings.endpoint_of(service).or(target.endpoint);
-        let region = target
-            .own
-            .region
-            .as_deref()
-            .or(target.region)
-            .or(self.common.region.as_deref())
-            .map(str::to_owned);
+        let region = target.own.region.as_deref().or(target.region).or(settings.region.as_deref());
         let region = match region {
-            Some(region) => Some(region),
+            Some(region) => Some(region.to_owned()),
             None => provider::region_of_profile(settings.credentials.as_ref()).await,
         };
         let region = region
@@ -268,20 +292,34 @@ impl Aws {
             .or_else(|| written.map(|_| REGION.to_owned()))
             .ok_or(AwsError::Region { service: service.name })?;
         let endpoint = written.map_or_else(|| own_endpoint(service, &region), str::to_owned);
-        let url = judged(service, &endpoint)?;
-        let http = clients.client(&url, settings.ca_file.as_deref());
-        let http = http.map_err(|cause| AwsError::Tls { endpoint: endpoint.clone(), cause })?;
-        let credentials = self.credentials(&settings, &region, &http).await;
+        let http = http_of(service, &endpoint, &settings, clients)?;
+        let beneath = self.credentials(&settings, &region, &http).await;
+        let credentials = match &settings.assume_role {
+            Some(role) => {
+                let of_sts = target.own.over(&self.shared_with(&STS, target)?);
+                let endpoint = of_sts.endpoint_of(&STS);
+                let endpoint = endpoint.map_or_else(|| own_endpoint(&STS, &region), str::to_owned);
+                let endpoint = endpoint.trim_end_matches('/').to_owned();
+                let http = http_of(&STS, &endpoint, &settings, clients)?;
+                let sts = AwsAccess { http, endpoint, region: region.clone(), credentials: beneath };
+                self.role(role, sts, &settings).await
+            }
+            None => beneath,
+        };
         Ok(AwsAccess { http, endpoint: endpoint.trim_end_matches('/').to_owned(), region, credentials })
     }
 
     /// Credentials are shared by all that name the same.
     async fn credentials(&self, settings: &AwsSettings, region: &str, http: &HttpClient) -> KeptCredentials {
-        let key = (settings.credentials.clone(), settings.ca_file.clone());
+        let origin = CredentialsOrigin {
+            written: settings.credentials.clone(),
+            ca_file: settings.ca_file.clone(),
+            role: None,
+        };
         let mut providers = self.providers.lock().await;
         // The lock is held while they are made: many sources that start at once ask the metadata service
         // once.
-        if let Some((_, known)) = providers.iter().find(|(it, _)| *it == key) {
+        if let Some((_, known)) = providers.iter().find(|(it, _)| *it == origin) {
             return known.clone();
         }
         // A key in the config is looked up in no file, so a change of those files concerns nobody who has
@@ -293,9 +331,41 @@ impl Aws {
             }
         }
         let made = provider::credentials(settings.credentials.as_ref(), region, http.clone()).await;
-        providers.push((key, made.clone()));
+        providers.push((origin, made.clone()));
         made
     }
+
+    /// The credentials of a role are shared by all that take it at the same STS with the same credentials.
+    async fn role(&self, role: &AwsRole, sts: AwsAccess, settings: &AwsSettings) -> KeptCredentials {
+        let taken = Some((role.clone(), sts.endpoint.clone(), sts.region.clone()));
+        let origin = CredentialsOrigin {
+            written: settings.credentials.clone(),
+            ca_file: settings.ca_file.clone(),
+            role: taken,
+        };
+        let mut providers = self.providers.lock().await;
+        if let Some((_, known)) = providers.iter().find(|(it, _)| *it == origin) {
+            return known.clone();
+        }
+        let tried =
+            format!("role {} of STS at {} with {}", role.role_arn, sts.endpoint, sts.credentials.tried());
+        let taker = RoleTaker { role: role.clone(), sts: AwsClient { access: sts, service: &STS } };
+        let made = KeptCredentials::of_role(taker, tried);
+        providers.push((origin, made.clone()));
+        made
+    }
+}
+
+/// The connections to a server.
+fn http_of(
+    service: &AwsService,
+    endpoint: &str,
+    settings: &AwsSettings,
+    clients: &HttpClients,
+) -> Result<HttpClient, AwsError> {
+    let url = judged(service, endpoint)?;
+    let http = clients.client(&url, settings.ca_file.as_deref());
+    http.map_err(|cause| AwsError::Tls { endpoint: endpoint.to_owned(), cause })
 }
 
 /// Scheme, host and port of a server that may be called.
@@ -452,7 +522,11 @@ mod tests {
     }
 
     async fn access(aws: &Aws, own: &AwsSettings, home: Option<&str>) -> Result<AwsAccess, AwsError> {
-        aws.access(AwsTarget { service: &SQS, own, region: None, endpoint: home }, &HttpClients::new()).await
+        aws.access(
+            AwsTarget { service: &SQS, own, region: None, account: None, endpoint: home },
+            &HttpClients::new(),
+        )
+        .await
     }
 
     fn aws(settings: AwsSettings) -> Aws {
@@ -489,7 +563,7 @@ mod tests {
     async fn the_region_is_its_own_then_the_names_then_what_all_share() {
         let region = async |aws: &Aws, own: Option<&str>, named: Option<&str>| {
             let own = AwsSettings { region: own.map(str::to_owned), ..at("http://h") };
-            let target = AwsTarget { service: &SQS, own: &own, region: named, endpoint: None };
+            let target = AwsTarget { service: &SQS, own: &own, region: named, account: None, endpoint: None };
             aws.access(target, &HttpClients::new()).await.unwrap().region
         };
         let common = aws(settings());
@@ -550,7 +624,7 @@ mod tests {
         };
         let aws = Aws::new(&settings(), variable);
         aws.prepare(
-            AwsTarget { service: &SQS, own: &at("http://h"), region: None, endpoint: None },
+            AwsTarget { service: &SQS, own: &at("http://h"), region: None, account: None, endpoint: None },
             &HttpClients::new(),
         )
         .await
@@ -558,7 +632,7 @@ mod tests {
         assert!(aws.file_marks().is_empty(), "a key that is written needs no file");
         let own = AwsSettings { endpoint: Some("http://h".into()), ..profile };
         aws.prepare(
-            AwsTarget { service: &SQS, own: &own, region: None, endpoint: None },
+            AwsTarget { service: &SQS, own: &own, region: None, account: None, endpoint: None },
             &HttpClients::new(),
         )
         .await

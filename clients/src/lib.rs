@@ -14,6 +14,7 @@ mod pool;
 pub mod secret;
 pub mod stream;
 pub mod tls;
+pub mod xml;
 
 pub use aws::{
     AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, CallFailure, JsonCall, JsonClient,

@@ -183,10 +183,10 @@ fn in_file(path: &Path) -> Result<SecretString, SecretError> {
 }
 
 async fn in_secrets_manager(arn: &str, clients: &Clients) -> Result<SecretString, SecretError> {
-    let region = Arn::parse(arn).map(|it| it.region);
+    let named = Arn::parse(arn);
+    let (region, account) = (named.as_ref().map(|it| &*it.region), named.as_ref().map(|it| &*it.account));
     let own = AwsSettings::default();
-    let target =
-        AwsTarget { service: &SECRETS_MANAGER, own: &own, region: region.as_deref(), endpoint: None };
+    let target = AwsTarget { service: &SECRETS_MANAGER, own: &own, region, account, endpoint: None };
     let client = clients
         .aws_client(target)
         .await

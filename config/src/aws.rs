@@ -1,21 +1,25 @@
 //! What every call of an AWS service needs: region, endpoint, credentials. One block of settings, wherever it
 //! stands.
 
+mod accounts;
 mod arn;
 mod bucket;
 mod queue;
 mod read;
+mod role;
 mod service;
 pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use accounts::{AwsPlace, NamedAccount, UnknownAccount};
 pub(crate) use arn::is_resource;
 pub use arn::{Arn, is_region, partition_of};
 pub use bucket::Bucket;
 pub use queue::{QUEUE_NAME_CHARS_MAX, QueueUrl, QueueUrlMistake, is_queue_name};
 pub(crate) use read::agree;
+pub use role::{AwsRole, STS};
 pub use service::AwsService;
 pub use words::AwsWords;
 
@@ -33,6 +37,10 @@ pub struct AwsSettings {
     pub endpoints: BTreeMap<String, String>,
     /// Where credentials come from; `None` leaves it to the daemon's surroundings.
     pub credentials: Option<AwsCredentials>,
+    /// A role that is taken with those credentials; its own are what is called with.
+    pub assume_role: Option<AwsRole>,
+    /// How things of other accounts are called; at the top level only.
+    pub accounts: BTreeMap<AwsPlace, Self>,
     /// A PEM file with further trusted roots.
     pub ca_file: Option<PathBuf>,
 }
@@ -44,6 +52,14 @@ pub struct AwsScope<'a> {
     pub services: &'a [&'static AwsService],
     /// Whether what is called may be named without its account, as it may at the top level.
     pub names_account: bool,
+}
+
+impl AwsScope<'_> {
+    /// The services whose endpoints may be written: those that are called, and the one that gives credentials.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &'static AwsService> {
+        let sts = Some(&STS).filter(|it| !self.services.contains(it));
+        self.services.iter().copied().chain(sts)
+    }
 }
 
 /// Where credentials come from.
@@ -79,6 +95,13 @@ impl AwsSettings {
             endpoint: self.endpoint.clone().or_else(|| common.endpoint.clone()),
             endpoints,
             credentials: self.credentials.clone().or_else(|| common.credentials.clone()),
+            // Credentials that are nearer are meant to be called with as they are.
+            assume_role: match (&self.assume_role, &self.credentials) {
+                (Some(role), _) => Some(role.clone()),
+                (None, Some(_)) => None,
+                (None, None) => common.assume_role.clone(),
+            },
+            accounts: if self.accounts.is_empty() { common.accounts.clone() } else { self.accounts.clone() },
             ca_file: self.ca_file.clone().or_else(|| common.ca_file.clone()),
         }
     }
@@ -114,6 +137,8 @@ mod tests {
             endpoint: Some("http://common".to_owned()),
             endpoints: endpoints(&[("sqs", "http://queues"), ("sns", "http://topics")]),
             credentials: Some(AwsCredentials::Profile("common".to_owned())),
+            assume_role: None,
+            accounts: BTreeMap::new(),
             ca_file: Some(PathBuf::from("/roots")),
         };
         assert_eq!(AwsSettings::default().over(&common), common);
@@ -139,5 +164,28 @@ mod tests {
         );
         let whole = AwsSettings { endpoint: some("http://all"), ..own };
         assert_eq!(of(&whole.over(&common)), [some("http://own"), some("http://all"), some("http://all")]);
+    }
+
+    #[test]
+    fn a_role_goes_with_credentials_that_are_as_near_or_farther_off_and_not_with_nearer_ones() {
+        let role = |name: &str| {
+            Some(AwsRole { role_arn: name.to_owned(), external_id: None, session_name: "forebay".to_owned() })
+        };
+        let block = |credentials: Option<&str>, assume_role| AwsSettings {
+            credentials: credentials.map(|it| AwsCredentials::Profile(it.to_owned())),
+            assume_role,
+            ..AwsSettings::default()
+        };
+        let common = block(Some("common"), role("common"));
+        for (own, expected) in [
+            (block(None, None), ("common", role("common"))),
+            (block(None, role("own")), ("common", role("own"))),
+            (block(Some("own"), role("own")), ("own", role("own"))),
+            (block(Some("own"), None), ("own", None)),
+        ] {
+            let both = own.over(&common);
+            let credentials = AwsCredentials::Profile(expected.0.to_owned());
+            assert_eq!((both.credentials, both.assume_role), (Some(credentials), expected.1), "{own:?}");
+        }
     }
 }

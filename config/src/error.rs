@@ -41,6 +41,8 @@ impl Code {
     pub const NOT_BUILT_IN: Self = Self("FB-0116");
     /// The config names nothing to do.
     pub const NOTHING_TO_DO: Self = Self("FB-0117");
+    /// A thing of an account of which nothing says how it is called.
+    pub const UNKNOWN_ACCOUNT: Self = Self("FB-0369");
     /// A listener that others can reach is guarded by nothing.
     pub const EXPOSED: Self = Self("FB-0517");
 }

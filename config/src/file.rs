@@ -293,6 +293,7 @@ impl<'d> Check<'d> {
         let aws = settings.as_ref().map(|it| it.aws.clone()).unwrap_or_default();
         self.check_references(&aws);
         let called = self.resolve(&aws);
+        self.check_accounts(&aws);
         self.check_timeouts();
         // Whoever writes `api` makes the mappings there.
         let has_work = [&settings::EVENT_SOURCE_MAPPINGS, &settings::API]

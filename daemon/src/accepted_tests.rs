@@ -94,6 +94,8 @@ const REGION: Values = Values {
     good: &["eu-west-1", "us-gov-east-1", "cn-north-1", "local", "a1"],
     bad: &["EU", "-a", "a-", "eu west", "é", "", "a.b", "eu-west-1\n", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"],
 };
+/// The account in the names below.
+const NAMED_ACCOUNT: &str = "123456789012";
 const ACCOUNT: Values = Values {
     good: &["123456789012", "000000000000"],
     bad: &["1", "12345678901a", "1234567890123", "", "１２３４５６７８９０１２"],
@@ -344,6 +346,10 @@ impl Draw {
         // runs on.
         let mut aws = json!({ "region": self.text(&REGION), "access_key_id": self.text(&KEY), "secret_access_key": self.text(&KEY) });
         self.maybe(&mut aws, "account_id", |it| json!(it.text(&ACCOUNT)));
+        // Names of another account than one's own are refused where nothing is said of it.
+        if !aws["account_id"].is_null() {
+            aws["accounts"] = json!({ NAMED_ACCOUNT: self.aws("sqs", false), ACCOUNT.good[1]: {} });
+        }
         self.maybe(&mut aws, "endpoint", |it| json!(it.text(&ENDPOINT)));
         let mut config = json!({
             "aws": aws,

@@ -10,6 +10,7 @@ use forebay_config::{
 };
 use forebay_pollers::{RecordFilter, SourceSettings};
 
+use crate::accounts;
 use crate::built_in::BuiltIn;
 use crate::config_files::Loaded;
 use crate::filter;
@@ -94,14 +95,18 @@ impl CompiledMapping {
 /// Puts together what a checked config says.
 ///
 /// # Errors
-/// What only source and filter together can tell, all at once.
+/// What only source and filter together can tell, and accounts that nobody knows, all at once.
 pub fn compile(config: Config, loaded: &Loaded) -> Result<CompiledConfig, Vec<Finding>> {
     let mut mappings = Vec::new();
     let mut findings = Vec::new();
     for mapping in config.mappings {
         let base = loaded.base_of(&mapping.place.file).to_owned();
         match CompiledMapping::compile(mapping, base) {
-            Ok(it) => mappings.push(Arc::new(it)),
+            Ok(it) => {
+                let function = |name: &_| config.functions.get(name);
+                findings.extend(accounts::unknown(&it, function, &config.settings.aws));
+                mappings.push(Arc::new(it));
+            }
             Err(more) => findings.extend(more),
         }
     }

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod accepted_tests;
+mod accounts;
 pub mod admin;
 pub mod budget;
 pub mod build_error;

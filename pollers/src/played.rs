@@ -40,7 +40,7 @@ impl Played {
             credentials: Some(AwsCredentials::Key(key)),
             ..AwsSettings::default()
         };
-        let target = AwsTarget { service, own: &own, region: None, endpoint: None };
+        let target = AwsTarget { service, own: &own, region: None, account: None, endpoint: None };
         Aws::new(&AwsSettings::default(), |_| None).access(target, &HttpClients::new()).await.unwrap()
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::Clients;
-use forebay_config::aws::AwsWords;
+use forebay_config::aws::{AwsWords, NamedAccount};
 use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile};
 pub use futures_util::future::BoxFuture;
@@ -61,6 +61,10 @@ pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     /// The ARN of what is read, as far as the settings tell; region and account fill what they leave out.
     /// `None` for what has no ARN.
     fn arn(&self, _region: &str, _account: &str) -> Option<String> {
+        None
+    }
+    /// Whose it is, and how it is called; `None` where neither its name nor what stands beside it says so.
+    fn account(&self) -> Option<NamedAccount<'_>> {
         None
     }
     /// The longest that one of its receives may wait, for queues; `None` where only the queue says.

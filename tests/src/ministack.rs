@@ -118,15 +118,46 @@ impl MiniStack {
     /// `https://tokens.example`; its ARN.
     pub fn role(&self, name: &str) -> String {
         let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/tokens.example");
-        let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "AWS": "*", "Federated": provider },
-                            "Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"] }] });
+        let statement = json!({ "Effect": "Allow", "Principal": { "AWS": "*", "Federated": provider },
+                                "Action": ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"] });
+        self.role_with_trust(name, &statement, "*")
+    }
+
+    /// A new role that may do this, and that anybody of AWS may take who says the external id; its ARN.
+    pub fn role_for(&self, name: &str, external_id: &str, actions: &str) -> String {
+        let statement = json!({ "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "sts:AssumeRole",
+                                "Condition": { "StringEquals": { "sts:ExternalId": external_id } } });
+        self.role_with_trust(name, &statement, actions)
+    }
+
+    fn role_with_trust(&self, name: &str, statement: &Value, actions: &str) -> String {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [statement] });
         self.form(
             "iam",
             "CreateRole",
             &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())],
         );
-        self.allow("Role", name, "*");
+        self.allow("Role", name, actions);
         format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+    }
+
+    /// A new stream of Kinesis with one shard, as soon as it can be written to; its ARN.
+    pub fn stream(&self, name: &str) -> String {
+        self.kinesis("CreateStream", &json!({ "StreamName": name, "ShardCount": 1 }));
+        wait::until("an active stream", || {
+            let shown = self.kinesis("DescribeStreamSummary", &json!({ "StreamName": name }));
+            let shown = &shown["StreamDescriptionSummary"];
+            let arn = shown["StreamARN"].as_str().expect("a stream has an ARN").to_owned();
+            (shown["StreamStatus"] == "ACTIVE").then_some(arn)
+        })
+    }
+
+    /// One call of Kinesis.
+    pub fn kinesis(&self, action: &str, body: &Value) -> Value {
+        let target = format!("Kinesis_20131202.{action}");
+        let headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", &target)];
+        let answer = self.must("POST", "/", "kinesis", &headers, &body.to_string());
+        serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
     /// Takes a role.

@@ -9,6 +9,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::time::timeout;
 
+use super::failures::Failures;
+
 /// The longest that fetching them may take.
 const FETCH_MAX: Duration = Duration::from_secs(8);
 /// So long before their end they are fetched anew, or a fifth of their life where that is less.
@@ -28,8 +30,10 @@ struct SharedCredentials {
     kept: Mutex<Option<HeldCredentials>>,
     /// Held while they are fetched, so that one fetch serves all.
     fetching: tokio::sync::Mutex<()>,
-    /// For people: where they are looked for.
+    failures: Failures,
+    /// For people: where they are looked for, and what to do where there are none.
     tried: String,
+    advice: &'static str,
 }
 
 #[derive(Debug, Clone)]
@@ -60,9 +64,20 @@ impl HeldCredentials {
 impl KeptCredentials {
     /// Nothing is fetched yet.
     pub fn new(provider: impl ProvideCredentials + 'static, tried: String) -> Self {
+        let advice = "write `aws.access_key_id` and `aws.secret_access_key`, or `aws.profile`";
+        Self::advised(provider, tried, advice)
+    }
+
+    /// The same for those of a role.
+    pub(super) fn of_role(provider: impl ProvideCredentials + 'static, tried: String) -> Self {
+        let advice = "the role's trust policy must name whoever takes it and ask for no other `external_id`, and they need `sts:AssumeRole` on it";
+        Self::advised(provider, tried, advice)
+    }
+
+    fn advised(provider: impl ProvideCredentials + 'static, tried: String, advice: &'static str) -> Self {
         let provider = SharedCredentialsProvider::new(provider);
-        let (kept, fetching) = (Mutex::new(None), tokio::sync::Mutex::new(()));
-        Self { shared: Arc::new(SharedCredentials { provider, kept, fetching, tried }) }
+        let (kept, fetching, failures) = (Mutex::new(None), tokio::sync::Mutex::new(()), Failures::default());
+        Self { shared: Arc::new(SharedCredentials { provider, kept, fetching, failures, tried, advice }) }
     }
 
     /// Where they are looked for, for people.
@@ -70,8 +85,14 @@ impl KeptCredentials {
         &self.shared.tried
     }
 
+    /// What to do where there are none, for people.
+    pub(super) fn advice(&self) -> &'static str {
+        self.shared.advice
+    }
+
     /// Credentials that are good now. Those that are about to end are fetched anew by the first who asks; the
-    /// others take what is still good meanwhile, and so do all when fetching fails.
+    /// others take what is still good meanwhile, and so do all when fetching fails. Where nothing is good, all who
+    /// ask during a fetch get what comes of it.
     ///
     /// # Errors
     /// There are none, or they could not be fetched in time.
@@ -79,11 +100,12 @@ impl KeptCredentials {
         self.at(SystemTime::now).await
     }
 
-    async fn at(&self, now: impl Fn() -> SystemTime) -> Result<Credentials, CredentialsError> {
+    pub(super) async fn at(&self, now: impl Fn() -> SystemTime) -> Result<Credentials, CredentialsError> {
         let good = self.kept().filter(|it| it.is_good(now()));
         if let Some(kept) = good.as_ref().filter(|it| it.is_fresh(now())) {
             return Ok(kept.credentials.clone());
         }
+        let n_failed = self.shared.failures.count();
         let _fetching = match (&good, self.shared.fetching.try_lock()) {
             (_, Ok(guard)) => guard,
             (Some(kept), Err(_)) => return Ok(kept.credentials.clone()),
@@ -92,6 +114,9 @@ impl KeptCredentials {
         // Who held the lock before may have fetched them.
         if let Some(kept) = self.kept().filter(|it| it.is_fresh(now())) {
             return Ok(kept.credentials);
+        }
+        if let Some(error) = self.shared.failures.since(n_failed).filter(|_| good.is_none()) {
+            return Err(error);
         }
         let fetched = timeout(FETCH_MAX, self.shared.provider.provide_credentials()).await;
         match (fetched.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(FETCH_MAX))), good) {
@@ -104,7 +129,7 @@ impl KeptCredentials {
                 self.keep(HeldCredentials { refresh_at: Some(now() + RETRY_AFTER), ..kept });
                 Ok(credentials)
             }
-            (Err(error), None) => Err(error),
+            (Err(error), None) => Err(self.shared.failures.note(error)),
         }
     }
 
@@ -139,6 +164,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Given {
         n: AtomicU64,
+        n_asked: AtomicU64,
         life: AtomicU64,
         fails: AtomicBool,
         hangs: AtomicBool,
@@ -152,6 +178,8 @@ mod tests {
             Self: 'a,
         {
             future::ProvideCredentials::new(async move {
+                self.0.n_asked.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
                 if self.0.hangs.load(Ordering::SeqCst) {
                     std::future::pending::<()>().await;
                 }
@@ -208,6 +236,43 @@ mod tests {
         giver.0.fails.store(false, Ordering::SeqCst);
         giver.0.life.store(2_000, Ordering::SeqCst);
         assert_eq!(key(&kept, 1_001).await, "2");
+    }
+
+    /// What ten get who ask at once.
+    async fn ten(kept: &KeptCredentials, second: u64) -> Vec<String> {
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let kept = kept.clone();
+            all.spawn(async move {
+                let found = kept.at(|| START + Duration::from_secs(second)).await;
+                found.map_or_else(|error| crate::aws::chain(&error), |it| it.access_key_id().to_owned())
+            });
+        }
+        let mut got = all.join_all().await;
+        got.sort();
+        got
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_fetch_serves_all_who_ask_while_it_lasts_whatever_comes_of_it() {
+        let (kept, giver) = kept(3_600);
+        let n_asked = || giver.0.n_asked.swap(0, Ordering::SeqCst);
+        assert_eq!((ten(&kept, 0).await, n_asked()), (vec!["1".to_owned(); 10], 1));
+        giver.0.life.store(7_200, Ordering::SeqCst);
+        let renewed = [vec!["1".to_owned(); 9], vec!["2".to_owned()]].concat();
+        assert_eq!((ten(&kept, 3_300).await, n_asked()), (renewed, 1));
+        giver.0.hangs.store(true, Ordering::SeqCst);
+        let start = tokio::time::Instant::now();
+        let told = vec!["credentials provider timed out after 8 seconds".to_owned(); 10];
+        assert_eq!((ten(&kept, 7_200).await, n_asked()), (told, 1));
+        assert_eq!(start.elapsed().as_secs() / FETCH_MAX.as_secs(), 1);
+        giver.0.hangs.store(false, Ordering::SeqCst);
+        giver.0.fails.store(true, Ordering::SeqCst);
+        let told = vec!["an error occurred while loading credentials: no answer".to_owned(); 10];
+        assert_eq!((ten(&kept, 7_200).await, n_asked()), (told, 1));
+        giver.0.fails.store(false, Ordering::SeqCst);
+        giver.0.life.store(9_000, Ordering::SeqCst);
+        assert_eq!((ten(&kept, 7_200).await, n_asked()), (vec!["3".to_owned(); 10], 1));
     }
 
     #[tokio::test(start_paused = true)]

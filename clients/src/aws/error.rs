@@ -1,5 +1,6 @@
 //! Why a service cannot be called, each with its page.
 
+use forebay_config::aws::UnknownAccount;
 use forebay_config::url::UrlMistake;
 
 use crate::address::ForbiddenAddress;
@@ -9,12 +10,12 @@ use crate::tls::TlsError;
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
     /// FB-0360
-    #[error(
-        "there are no credentials for {service}: write `aws.access_key_id` and `aws.secret_access_key`, or `aws.profile`; tried: {tried}"
-    )]
+    #[error("there are no credentials for {service}: {advice}; tried: {tried}")]
     Credentials {
         /// Which service.
         service: &'static str,
+        /// What to do about it.
+        advice: &'static str,
         /// Where they were looked for.
         tried: String,
         /// What each place said.
@@ -26,6 +27,14 @@ pub enum AwsError {
     Region {
         /// Which service.
         service: &'static str,
+    },
+    /// FB-0369
+    #[error("{service} is not called with credentials of another account: {unknown}; {}", unknown.fix())]
+    Account {
+        /// Which service.
+        service: &'static str,
+        /// Whose thing was to be called.
+        unknown: UnknownAccount,
     },
     /// FB-0362
     #[error("the endpoint of {service} is no http:// or https:// URL of a host and a port")]
@@ -62,6 +71,7 @@ impl AwsError {
         match self {
             Self::Credentials { .. } => "FB-0360",
             Self::Region { .. } => "FB-0361",
+            Self::Account { .. } => "FB-0369",
             Self::Endpoint { .. } | Self::Address { .. } => "FB-0362",
             Self::Tls { cause, .. } => cause.code(),
         }

@@ -27,6 +27,9 @@ pub fn aws_identity(own: &AwsSettings, service: &AwsService) -> String {
         ("account_id", own.account_id.as_deref()),
         ("credentials", digest.as_deref()),
         ("profile", profile),
+        ("role", own.assume_role.as_ref().map(|it| it.role_arn.as_str())),
+        ("external_id", own.assume_role.as_ref().and_then(|it| it.external_id.as_deref())),
+        ("session_name", own.assume_role.as_ref().map(|it| it.session_name.as_str())),
     ];
     let mut text = String::new();
     for (name, value) in parts {
@@ -48,6 +51,7 @@ mod tests {
     use std::path::PathBuf;
 
     use forebay_config::AwsKey;
+    use forebay_config::aws::AwsRole;
     use forebay_config::destination::SQS;
     use forebay_config::function::LAMBDA;
 
@@ -71,11 +75,17 @@ mod tests {
             endpoint: None,
             endpoints: [("sqs".to_owned(), "http://h:1".to_owned())].into(),
             credentials: Some(AwsCredentials::Profile("p".to_owned())),
+            assume_role: Some(AwsRole {
+                role_arn: "r".to_owned(),
+                external_id: Some("x".to_owned()),
+                session_name: "s".to_owned(),
+            }),
+            accounts: [].into(),
             ca_file: Some(PathBuf::from("/roots")),
         };
         assert_eq!(
             aws_identity(&own, &SQS),
-            " endpoint=http://h:1 region=eu-west-1 ca_file=/roots account_id=123456789012 profile=p"
+            " endpoint=http://h:1 region=eu-west-1 ca_file=/roots account_id=123456789012 profile=p role=r external_id=x session_name=s"
         );
         assert!(!aws_identity(&own, &LAMBDA).contains("endpoint"), "another service's endpoint");
     }

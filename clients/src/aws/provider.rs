@@ -19,7 +19,7 @@ use super::sdk::sdk_client;
 use crate::http::HttpClient;
 
 /// The longest that one try of STS, a container's or the machine's metadata service may take.
-const TRY_MAX: Duration = Duration::from_secs(3);
+pub(super) const TRY_MAX: Duration = Duration::from_secs(3);
 /// The metadata service is next door: who has none should not wait for it.
 const METADATA_MAX: Duration = Duration::from_secs(1);
 /// Tries of each.

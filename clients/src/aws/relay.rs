@@ -56,9 +56,11 @@ impl Aws {
             return Ok(None);
         }
         let own = AwsSettings::default();
-        let access =
-            self.prepare(AwsTarget { service, own: &own, region: None, endpoint: None }, clients).await?;
-        let signs = self.common.credentials.is_some() || self.has_ambient;
+        let access = self
+            .prepare(AwsTarget { service, own: &own, region: None, account: None, endpoint: None }, clients)
+            .await?;
+        let is_written = self.common.credentials.is_some() || self.common.assume_role.is_some();
+        let signs = is_written || self.has_ambient;
         Ok(Some(AwsRelay { access, service, signs }))
     }
 }
@@ -138,6 +140,7 @@ impl AwsRelay {
 mod tests {
     use std::time::Duration;
 
+    use forebay_config::aws::AwsRole;
     use forebay_config::function::LAMBDA;
     use forebay_config::{AwsCredentials, AwsKey};
 
@@ -165,6 +168,17 @@ mod tests {
         assert_eq!((named.endpoint(), named.signs()), ("http://h:1", false));
         let key = &[("AWS_ENDPOINT_URL", "http://h:1/"), ("AWS_ACCESS_KEY_ID", "a")];
         assert!(relay(&AwsSettings::default(), key).await.unwrap().signs());
+        let role = AwsRole {
+            role_arn: "arn:aws:iam::222222222222:role/r".into(),
+            external_id: None,
+            session_name: "forebay".into(),
+        };
+        let taken = AwsSettings {
+            endpoint: Some("http://h:1".into()),
+            assume_role: Some(role),
+            ..AwsSettings::default()
+        };
+        assert!(relay(&taken, &[]).await.unwrap().signs(), "with the role's");
     }
 
     #[tokio::test]

@@ -74,6 +74,11 @@ impl QueueUrl {
         self.text[self.origin_bytes..].rsplit('/').nth(1).filter(|it| is_account(it))
     }
 
+    /// The same where the server is AWS's; others put into that place what they like.
+    pub fn account_at_aws(&self) -> Option<&str> {
+        self.region.as_ref().and_then(|_| self.account())
+    }
+
     /// The queue's name.
     pub fn name(&self) -> &str {
         self.text.rsplit('/').next().unwrap_or_default()

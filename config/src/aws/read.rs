@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arn::{is_account, is_region};
-use super::{AwsCredentials, AwsKey, AwsScope, AwsSettings};
+use super::{AwsCredentials, AwsKey, AwsScope, AwsService, AwsSettings, accounts, role};
 use crate::error::{Code, Finding, join};
 use crate::fields::{Fields, Item};
 use crate::settings::{self, SettingSpec, SettingsReader};
@@ -14,18 +14,42 @@ impl AwsSettings {
     /// Reads an `aws:` block, as far as its settings have a meaning where it stands. Relative paths begin at
     /// `base`.
     pub fn read(it: Item<'_, '_>, scope: AwsScope<'_>, base: &Path) -> Option<Self> {
+        it.fields(|fields| Some(read_block(&mut SettingsReader { fields }, scope, base)))
+    }
+
+    /// Reads that of the top level, which says of other accounts too how they are called.
+    pub(crate) fn read_top(it: Item<'_, '_>, services: &[&'static AwsService], base: &Path) -> Option<Self> {
         it.fields(|fields| {
             let mut reader = SettingsReader { fields };
-            let region = reader.written(&settings::AWS_REGION, read_region);
-            let account_id =
-                if scope.names_account { reader.written(&settings::AWS_ACCOUNT, read_account) } else { None };
-            let endpoint = reader.written(&settings::AWS_ENDPOINT, read_endpoint);
-            let endpoints =
-                reader.written(&settings::AWS_ENDPOINTS, |it| read_endpoints(it, scope)).unwrap_or_default();
-            let credentials = read_credentials(&mut reader);
-            let ca_file = reader.written(&settings::AWS_CA_FILE, |it| it.file_path(base));
-            Some(Self { region, account_id, endpoint, endpoints, credentials, ca_file })
+            let block = read_block(&mut reader, AwsScope { services, names_account: true }, base);
+            let accounts = reader
+                .written(&settings::AWS_ACCOUNTS, |it| accounts::read(it, services, base))
+                .unwrap_or_default();
+            if !accounts.is_empty() && !reader.fields.has(settings::AWS_ACCOUNT.key()) {
+                let message = "without `account_id` nobody can tell which account is another";
+                reader.fields.missing(settings::AWS_ACCOUNT.key(), message);
+            }
+            Some(Self { accounts, ..block })
         })
+    }
+}
+
+fn read_block(reader: &mut SettingsReader<'_, '_>, scope: AwsScope<'_>, base: &Path) -> AwsSettings {
+    AwsSettings {
+        region: reader.written(&settings::AWS_REGION, read_region),
+        account_id: if scope.names_account {
+            reader.written(&settings::AWS_ACCOUNT, read_account)
+        } else {
+            None
+        },
+        endpoint: reader.written(&settings::AWS_ENDPOINT, read_endpoint),
+        endpoints: reader
+            .written(&settings::AWS_ENDPOINTS, |it| read_endpoints(it, scope))
+            .unwrap_or_default(),
+        credentials: read_credentials(reader),
+        assume_role: reader.written(&settings::AWS_ASSUME_ROLE, role::read),
+        accounts: BTreeMap::new(),
+        ca_file: reader.written(&settings::AWS_CA_FILE, |it| it.file_path(base)),
     }
 }
 
@@ -67,7 +91,7 @@ fn read_endpoints(it: Item<'_, '_>, scope: AwsScope<'_>) -> Option<BTreeMap<Stri
     it.fields(|fields| {
         let mut reader = SettingsReader { fields };
         let mut endpoints = BTreeMap::new();
-        for service in scope.services {
+        for service in scope.services() {
             let endpoint = reader.written(&service.endpoint, read_endpoint);
             endpoints.extend(endpoint.map(|it| (service.name.to_owned(), it)));
         }

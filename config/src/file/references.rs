@@ -85,6 +85,20 @@ impl Check<'_> {
         None
     }
 
+    /// Notes functions of the config file that are of an account of which nothing is written.
+    pub(super) fn check_accounts(&mut self, aws: &AwsSettings) {
+        for (name, (function, place)) in &self.functions {
+            let Some(ExecutorSettings::Lambda(lambda)) = function.as_ref().map(|it| &it.executor) else {
+                continue;
+            };
+            if let Some(Err(unknown)) = lambda.account().map(|it| aws.check_account(it)) {
+                let path = format!("functions.{name}.executor.lambda.function_name");
+                let finding = Finding::new(Code::UNKNOWN_ACCOUNT, path, place, unknown.to_string());
+                self.findings.push(finding.fix(unknown.fix()));
+            }
+        }
+    }
+
     /// Whether a function of the config file answers to the name. A region and an account must be those of
     /// `aws`, where it names them.
     fn lists(&self, named: &LambdaName, aws: &AwsSettings) -> bool {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Check, Settings};
 use crate::api::{self, ApiSettings};
-use crate::aws::{AwsScope, AwsSettings};
+use crate::aws::AwsSettings;
 use crate::document::{Node, SourceSpan, Value};
 use crate::error::{Code, Finding};
 use crate::fields::{Fields, Item};
@@ -33,8 +33,7 @@ impl Check<'_> {
             Some(node) => {
                 let services = settings::services(self.sources.services());
                 let item = Item::new(node, settings::AWS.key(), findings);
-                let scope = AwsScope { services: &services, names_account: true };
-                AwsSettings::read(item, scope, base(settings::AWS.key()))
+                AwsSettings::read_top(item, &services, base(settings::AWS.key()))
             }
             None => Some(AwsSettings::default()),
         };

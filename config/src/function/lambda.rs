@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::aws::{Arn, AwsService, AwsSettings, agree};
+use crate::aws::{Arn, AwsService, AwsSettings, NamedAccount, agree};
 use crate::error::{Code, Finding, join};
 use crate::fields::Item;
 use crate::settings::{self, SettingsReader};
@@ -30,6 +30,14 @@ pub struct LambdaSettings {
     pub qualifier: Option<String>,
     /// What it is called with, where that differs.
     pub aws: Box<AwsSettings>,
+}
+
+impl LambdaSettings {
+    /// Whose it is, and how it is called; `None` where neither its name nor what stands beside it says so.
+    pub fn account(&self) -> Option<NamedAccount<'_>> {
+        let account = self.function.account().or(self.aws.account_id.as_deref())?;
+        Some(NamedAccount { account, region: self.function.region(), own: &self.aws })
+    }
 }
 
 /// A function of Lambda without its qualifier, in the form in which it was written.

@@ -1,7 +1,7 @@
 //! The settings of calls to AWS's services.
 
 use super::{DefaultValue as D, SettingSpec, Shape};
-use crate::aws::AwsService;
+use crate::aws::{AwsService, STS};
 use crate::destination::DESTINATION_SERVICES;
 use crate::function::LAMBDA;
 use crate::secret_ref::SECRETS_MANAGER;
@@ -60,6 +60,41 @@ pub(crate) static AWS_PROFILE: SettingSpec = SettingSpec::new(
     D::Absent("`AWS_PROFILE`, else `default`, after the environment's key"),
     "A profile of AWS's shared files, instead of a key: its keys, `role_arn`, `web_identity_token_file`, `credential_process` or `credential_source`, and its `region`.",
 );
+pub(crate) static AWS_ASSUME_ROLE: SettingSpec = SettingSpec::new(
+    "aws.assume_role",
+    Shape::Group,
+    D::Absent("no role: the credentials are used as they are"),
+    "A role that is taken with those credentials; what is called is called with the role's, which STS gives for an hour and which are fetched anew before \
+     they end. Credentials that are written nearer to a source, function or destination are used without a role that is written farther off.",
+);
+pub(crate) static AWS_ROLE_ARN: SettingSpec = SettingSpec::new(
+    "aws.assume_role.role_arn",
+    Shape::Text,
+    D::Required,
+    "The role, `arn:aws:iam::123456789012:role/name`. Its trust policy must name whoever takes it.",
+);
+pub(crate) static AWS_EXTERNAL_ID: SettingSpec = SettingSpec::new(
+    "aws.assume_role.external_id",
+    Shape::Text,
+    D::Absent("none is sent"),
+    "What the role's trust policy asks for as `sts:ExternalId`.",
+);
+pub(crate) static AWS_SESSION_NAME: SettingSpec = SettingSpec::new(
+    "aws.assume_role.session_name",
+    Shape::Text,
+    D::Word("forebay"),
+    "What the session is called in the logs of the role's account.",
+);
+pub(crate) static AWS_ACCOUNTS: SettingSpec = SettingSpec::new(
+    "aws.accounts",
+    Shape::Named,
+    D::Absent(
+        "where `aws.account_id` is written, ARNs of other accounts are refused; else they are called like all others",
+    ),
+    "How things are called whose ARN is of this account, or of this region of it: maps of the settings here, but `account_id` and `accounts`, under \
+     `\"123456789012\"` or `\"123456789012/eu-west-1\"`. The region's entry, which names no `region` itself, goes before the account's, and that before \
+     the settings here. An empty map calls an account with what all share. Needs `account_id`, which says whose names need no entry.",
+);
 pub(crate) static AWS_CA_FILE: SettingSpec = SettingSpec::new(
     "aws.ca_file",
     Shape::Path,
@@ -77,12 +112,17 @@ pub(crate) static AWS_SETTINGS: &[&SettingSpec] = &[
     &AWS_SECRET,
     &AWS_TOKEN,
     &AWS_PROFILE,
+    &AWS_ASSUME_ROLE,
+    &AWS_ROLE_ARN,
+    &AWS_EXTERNAL_ID,
+    &AWS_SESSION_NAME,
     &AWS_CA_FILE,
+    &AWS_ACCOUNTS,
 ];
 
 /// The services that are called whatever kinds of source there are, each declared by who calls it.
 pub fn own_services() -> impl Iterator<Item = &'static AwsService> {
-    [&LAMBDA, &SECRETS_MANAGER].into_iter().chain(DESTINATION_SERVICES)
+    [&LAMBDA, &SECRETS_MANAGER].into_iter().chain(DESTINATION_SERVICES).chain([&STS])
 }
 
 /// All services that are called: those of the house, then what kinds of source call besides.

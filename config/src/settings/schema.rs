@@ -3,7 +3,7 @@
 use crate::aws::AwsScope;
 use serde_json::{Map, Value, json};
 
-use super::{AWS_ACCOUNT, AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
+use super::{AWS_ACCOUNT, AWS_ACCOUNTS, AWS_SETTINGS, DefaultValue, SettingSpec, Shape, all, seconds};
 
 /// The schema. `kinds` are the sources that are built in; `of_sources` are the settings that they bring
 /// along.
@@ -14,6 +14,12 @@ pub fn schema(kinds: &[&str], of_sources: &[SettingSpec]) -> Value {
         let parts: Vec<&str> = spec.path.split('.').collect();
         insert(&mut root, &parts, spec, kinds);
     }
+    let aws = &mut root["properties"]["aws"];
+    let mut of_account = aws.clone();
+    if let Some(properties) = of_account["properties"].as_object_mut() {
+        properties.retain(|key, _| ![AWS_ACCOUNT.key(), AWS_ACCOUNTS.key()].contains(&key.as_str()));
+    }
+    aws["properties"][AWS_ACCOUNTS.key()]["additionalProperties"] = of_account;
     root
 }
 
@@ -94,8 +100,10 @@ fn of(spec: &SettingSpec, kinds: &[&str]) -> Value {
 /// The map under the top level's `aws`, as far as it has a meaning in a scope.
 fn aws_block(scope: AwsScope<'_>) -> Value {
     let mut root = map_schema("");
-    let has_meaning = |it: &&SettingSpec| scope.names_account || it.path != AWS_ACCOUNT.path;
-    let endpoints = scope.services.iter().map(|it| &it.endpoint);
+    let has_meaning = |it: &&SettingSpec| {
+        it.path != AWS_ACCOUNTS.path && (scope.names_account || it.path != AWS_ACCOUNT.path)
+    };
+    let endpoints = scope.services().map(|it| &it.endpoint);
     for spec in AWS_SETTINGS.iter().copied().filter(has_meaning).chain(endpoints) {
         insert(&mut root, &spec.path.split('.').collect::<Vec<_>>(), spec, &[]);
     }

@@ -2,9 +2,10 @@
 
 use crate::common::{STREAMS, Variables, check, check_all, lines};
 use expect_test::expect;
+use forebay_config::aws::{NamedAccount, STS};
 use forebay_config::destination::{DestinationTarget, QueueName, SNS, SQS};
 use forebay_config::function::{LAMBDA, LambdaName};
-use forebay_config::{Arn, AwsCredentials, Config, ExecutorSettings};
+use forebay_config::{Arn, AwsCredentials, AwsSettings, Config, ExecutorSettings};
 
 fn config(top: &str, lambda: &str, on_failure: &str) -> String {
     format!(
@@ -137,14 +138,14 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
         forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)
-        forebay.yaml:1:29 FB-0104 aws.endpoints.queues: there is no setting `queues` (known here: `lambda`, `secretsmanager`, `s3`, `sns`, `sqs`, `streams`)
+        forebay.yaml:1:29 FB-0104 aws.endpoints.queues: there is no setting `queues` (known here: `lambda`, `secretsmanager`, `s3`, `sns`, `sqs`, `sts`, `streams`)
         forebay.yaml:1:8 FB-0110 aws.profile: a profile and an access key exclude each other (keep one of them)
         forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)
         forebay.yaml:3:45 FB-0106 functions.f.executor.lambda.function_name: is no name of a Lambda function (write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`)
-        forebay.yaml:3:81 FB-0104 functions.f.executor.lambda.aws.endpoints.sqs: there is no setting `sqs` (known here: `lambda`)
+        forebay.yaml:3:81 FB-0104 functions.f.executor.lambda.aws.endpoints.sqs: there is no setting `sqs` (did you mean `sts`?)
         forebay.yaml:3:77 FB-0110 functions.f.executor.lambda.aws.account_id: the name is of account `123456789012`, not of `210987654321` (remove it: the name says it)
-        forebay.yaml:9:82 FB-0104 event_source_mappings[0].destination_config.on_failure.sqs.aws.account_id: there is no setting `account_id` (known here: `region`, `endpoint`, `endpoints`, `access_key_id`, `secret_access_key`, `session_token`, `profile`, `ca_file`)
+        forebay.yaml:9:82 FB-0104 event_source_mappings[0].destination_config.on_failure.sqs.aws.account_id: there is no setting `account_id` (known here: `region`, `endpoint`, `endpoints`, `access_key_id`, `secret_access_key`, `session_token`, `profile`, `assume_role`, `ca_file`)
         forebay.yaml:3:45 FB-0106 functions.f.executor.lambda.function_name: is no name of a Lambda function (write `name`, `name:qualifier`, `account:function:name` or an ARN; the bare name has up to 64 letters, digits, `-` and `_`)
         forebay.yaml:3:52 FB-0110 functions.f.executor.lambda.qualifier: The derived qualifier from the function name does not match the specified qualifier. (write it in one of the two places)
         forebay.yaml:3:59 FB-0106 functions.f.executor.lambda.qualifier: is no version and no alias (write a number in quotes, an alias or `$LATEST`)
@@ -183,7 +184,7 @@ fn a_service_that_only_a_source_calls_has_its_endpoint_at_the_top_level_and_unde
     assert_eq!(read.settings.aws.endpoint_of(&STREAMS), Some("http://127.0.0.1:1"));
     let lambda = format!("{{ function_name: f, aws: {{ endpoints: {} }} }}", endpoint("streams"));
     let found = lines(&check(&config("", &lambda, file)).unwrap_err());
-    assert!(found.contains("there is no setting `streams` (known here: `lambda`)"), "{found}");
+    assert!(found.contains("there is no setting `streams` (known here: `lambda`, `sts`)"), "{found}");
 }
 
 #[test]
@@ -260,5 +261,107 @@ fn what_is_no_name_of_a_function_is_refused_in_awss_words_and_a_slip_is_never_a_
         forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:sqs:eu-west-1:123456789012:f' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))? (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
         forebay.yaml:8:20 FB-0106 event_source_mappings[0].function_name: 1 validation error detected: Value 'arn:aws:lambda:eu-west-1:123456789012:fu' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 256 (write the name of a function under `functions:`, of 64 letters, digits, `-` and `_` at most, or the ARN of a function of Lambda)
         forebay.yaml:8:20 FB-0110 event_source_mappings[0].function_name: The derived qualifier from the function name does not match the specified qualifier. (write the version or alias under the function, as `qualifier` of its `lambda`)
+    "#]].assert_eq(&found);
+}
+
+#[test]
+fn accounts_and_their_regions_are_called_with_what_is_written_of_them() {
+    let top = "aws: { account_id: \"123456789012\", region: eu-west-1, accounts: { \"210987654321\": { assume_role: { role_arn: \"arn:aws:iam::210987654321:role/a/b\" }, endpoints: { sts: \"http://sts:1\" } }, \"210987654321/us-east-1\": { endpoint: \"http://there:1\" }, \"333333333333\": } }";
+    let aws = check(&config(top, "{ function_name: f }", "{ file: { path: x } }")).unwrap().settings.aws;
+    let nothing = AwsSettings::default();
+    let named = |account, region| NamedAccount { account, region, own: &nothing };
+    let of_account = aws.of_account(named("210987654321", None)).unwrap();
+    let role = of_account.assume_role.clone().unwrap();
+    assert_eq!(
+        (&*role.role_arn, role.external_id.as_deref(), &*role.session_name),
+        ("arn:aws:iam::210987654321:role/a/b", None, "forebay")
+    );
+    assert_eq!((of_account.endpoint_of(&STS), of_account.endpoint_of(&SQS)), (Some("http://sts:1"), None));
+    let of_region = aws.of_account(named("210987654321", Some("us-east-1"))).unwrap();
+    assert_eq!((of_region.endpoint_of(&SQS), &of_region.assume_role), (Some("http://there:1"), &Some(role)));
+    assert!(aws.of_account(named("123456789012", None)).is_none());
+}
+
+#[test]
+fn a_thing_of_another_account_is_known_by_an_entry_for_its_region_or_by_what_stands_beside_its_name() {
+    let top = "aws: { account_id: \"111111111111\", region: eu-west-1, accounts: { \"222222222222\": {}, \"333333333333/us-east-1\": {}, \"444444444444\": { region: us-west-2 }, \"444444444444/us-west-2\": { endpoint: \"http://there:1\" } } }";
+    let aws = check(&config(top, "{ function_name: f }", "{ file: { path: x } }")).unwrap().settings.aws;
+    let nothing = AwsSettings::default();
+    let told = |aws: &AwsSettings, account, region, own: &AwsSettings| {
+        let checked = aws.check_account(NamedAccount { account, region, own });
+        checked.err().map(|it| format!("{it}; {}", it.fix()))
+    };
+    for (account, region) in [
+        ("111111111111", Some("us-east-1")),
+        ("222222222222", None),
+        ("222222222222", Some("us-east-1")),
+        ("333333333333", Some("us-east-1")),
+        ("444444444444", Some("eu-west-1")),
+    ] {
+        assert_eq!(told(&aws, account, region, &nothing), None, "{account} {region:?}");
+    }
+    let of_region = "account `333333333333` is not known in region `eu-west-1`: `aws.account_id` is `111111111111`; write `aws.accounts.\"333333333333/eu-west-1\"` \
+                     with its credentials or its `assume_role`, or with `{}` if those that all share are meant";
+    assert_eq!(told(&aws, "333333333333", Some("eu-west-1"), &nothing).as_deref(), Some(of_region));
+    assert_eq!(told(&aws, "333333333333", None, &nothing).as_deref(), Some(of_region), "its region is ours");
+    let unknown = told(&aws, "555555555555", Some("us-east-1"), &nothing).unwrap();
+    assert!(unknown.starts_with("account `555555555555` is not known: `aws.account_id`"), "{unknown}");
+    let credentials = Some(AwsCredentials::Profile("p".to_owned()));
+    let own = AwsSettings { credentials, ..nothing.clone() };
+    assert_eq!(told(&aws, "555555555555", None, &own), None);
+    // Where the region is left to the daemon's surroundings any entry may be the one.
+    let elsewhere = AwsSettings { region: None, ..aws.clone() };
+    assert_eq!(told(&elsewhere, "333333333333", None, &nothing), None);
+    assert_eq!(told(&nothing, "555555555555", None, &nothing), None, "one's own is not known");
+    // The account's own region leads to the entry of that region.
+    let of_account = aws.of_account(NamedAccount { account: "444444444444", region: None, own: &nothing });
+    assert_eq!(of_account.unwrap().endpoint_of(&SQS), Some("http://there:1"));
+}
+
+#[test]
+fn mistakes_in_accounts_and_roles_are_named() {
+    let (f, file) = ("{ function_name: f }", "{ file: { path: x } }");
+    let cases = [
+        ("aws: { account_id: \"111111111111\", accounts: { \"1\": {} } }", f),
+        ("aws: { account_id: \"111111111111\", accounts: { \"123456789012/EU\": {} } }", f),
+        (
+            "aws: { account_id: \"111111111111\", accounts: { \"123456789012\": { account_id: \"123456789012\" } } }",
+            f,
+        ),
+        ("aws: { account_id: \"111111111111\", accounts: { \"123456789012\": { access_key_id: a } } }", f),
+        (
+            "aws: { account_id: \"111111111111\", accounts: { \"123456789012/eu-west-1\": { region: eu-west-1 } } }",
+            f,
+        ),
+        ("aws: { accounts: { \"123456789012\": {} } }", f),
+        ("aws: { account_id: 5, accounts: { \"123456789012\": {} } }", f),
+        ("aws: { account_id: \"111111111111\" }", "{ function_name: \"123456789012:function:f\" }"),
+        (
+            "aws: { account_id: \"111111111111\" }",
+            "{ function_name: f, aws: { account_id: \"123456789012\" } }",
+        ),
+        ("aws: { assume_role: { external_id: abc } }", f),
+        ("aws: { assume_role: { role_arn: \"arn:aws:iam::123456789012:user/u\" } }", f),
+        ("aws: { assume_role: { role_arn: \"arn:aws:iam::123456789012:role/r\", external_id: \"a b\" } }", f),
+        ("aws: { assume_role: { role_arn: \"arn:aws:iam::123456789012:role/r\", session_name: s } }", f),
+        ("", "{ function_name: f, aws: { accounts: {} } }"),
+    ];
+    let found: String =
+        cases.iter().map(|(top, lambda)| lines(&check(&config(top, lambda, file)).unwrap_err())).collect();
+    expect![[r#"
+        forebay.yaml:1:48 FB-0106 aws.accounts.1: is no account and no region of one (write `"123456789012"` or `"123456789012/eu-west-1"`)
+        forebay.yaml:1:48 FB-0106 aws.accounts.123456789012/EU: is no account and no region of one (write `"123456789012"` or `"123456789012/eu-west-1"`)
+        forebay.yaml:1:66 FB-0104 aws.accounts.123456789012.account_id: there is no setting `account_id` (known here: `region`, `endpoint`, `endpoints`, `access_key_id`, `secret_access_key`, `session_token`, `profile`, `assume_role`, `ca_file`)
+        forebay.yaml:1:64 FB-0107 aws.accounts.123456789012.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
+        forebay.yaml:1:74 FB-0110 aws.accounts.123456789012/eu-west-1.region: the entry is that of a region already (remove it)
+        forebay.yaml:1:6 FB-0107 aws.account_id: without `account_id` nobody can tell which account is another (add `account_id:`)
+        forebay.yaml:1:20 FB-0105 aws.account_id: must be text, not a number (write it in quotes)
+        forebay.yaml:3:3 FB-0369 functions.f.executor.lambda.function_name: account `123456789012` is not known: `aws.account_id` is `111111111111` (write `aws.accounts."123456789012"` with its credentials or its `assume_role`, or with `{}` if those that all share are meant)
+        forebay.yaml:3:3 FB-0369 functions.f.executor.lambda.function_name: account `123456789012` is not known: `aws.account_id` is `111111111111` (write `aws.accounts."123456789012"` with its credentials or its `assume_role`, or with `{}` if those that all share are meant)
+        forebay.yaml:1:21 FB-0107 aws.assume_role.role_arn: `role_arn` is missing (add `role_arn:`)
+        forebay.yaml:1:33 FB-0106 aws.assume_role.role_arn: is no ARN of a role (write `arn:aws:iam::123456789012:role/name`)
+        forebay.yaml:1:82 FB-0106 aws.assume_role.external_id: is no external id (copy it again: 2 to 1,224 letters, digits and `_+=,.@:/-`)
+        forebay.yaml:1:83 FB-0106 aws.assume_role.session_name: is no name of a session (write 2 to 64 letters, digits and `_+=,.@-`)
+        forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.accounts: there is no setting `accounts` (did you mean `account_id`?)
     "#]].assert_eq(&found);
 }

@@ -13,6 +13,7 @@ use forebay_config::function::LambdaName;
 use forebay_config::{Added, Finding, Function, FunctionName};
 
 use super::note::Definition;
+use crate::accounts;
 use crate::built_in::BuiltIn;
 use crate::compiled::{CompiledConfig, CompiledMapping};
 
@@ -68,6 +69,11 @@ pub(super) fn compile(
     // No relative path can be asked for over the API.
     let compiled =
         CompiledMapping::compile(added.mapping, PathBuf::from("/")).map_err(|findings| refused(&findings))?;
+    let function = |name: &_| added.functions.get(name).or_else(|| file.functions.get(name));
+    match accounts::unknown(&compiled, function, &file.settings.aws) {
+        findings if findings.is_empty() => {}
+        findings => return Err(refused(&findings)),
+    }
     Ok(CompiledDefinition { compiled: Arc::new(compiled), functions: added.functions })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_api::error::{ApiError, ErrorType};
 use forebay_api::mapping::checks::no_function;
-use forebay_clients::{AwsTarget, Clients, Limits};
+use forebay_clients::{AwsError, AwsTarget, Clients, Limits};
 use forebay_config::AwsSettings;
 use forebay_config::aws::AwsWords;
 use forebay_config::function::{LAMBDA, LambdaName};
@@ -70,9 +70,17 @@ async fn at_lambda(
     clients: &Clients,
 ) -> Result<FoundFunction, ApiError> {
     let nothing = AwsSettings::default();
-    let target = AwsTarget { service: &LAMBDA, own: &nothing, region: named.region(), endpoint: None };
-    // Without region or credentials nobody can have meant a function of Lambda.
-    let client = clients.aws.client(target, &clients.http).await.map_err(|_| no_function())?;
+    let (region, account) = (named.region(), named.account());
+    let target = AwsTarget { service: &LAMBDA, own: &nothing, region, account, endpoint: None };
+    let client = clients.aws.client(target, &clients.http).await.map_err(|error| match error {
+        AwsError::Account { unknown, .. } => ApiError::invalid(format!("{unknown} (FB-0369, FunctionName)")),
+        // Without region or credentials nobody can have meant a function of Lambda.
+        AwsError::Credentials { .. }
+        | AwsError::Region { .. }
+        | AwsError::Endpoint { .. }
+        | AwsError::Address { .. }
+        | AwsError::Tls { .. } => no_function(),
+    })?;
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut path = format!("/2015-03-31/functions/{}/configuration", encode(&named.wire(client.region())));
     if let Some(qualifier) = qualifier {

@@ -251,7 +251,8 @@ pub fn named_files(loaded: &Loaded, compiled: &CompiledConfig) -> BTreeMap<PathB
     let others = compiled.settings.api.files().into_iter();
     let others = others
         .chain(compiled.functions.values().filter_map(of_function))
-        .chain(compiled.settings.aws.ca_file.clone());
+        .chain(compiled.settings.aws.ca_file.clone())
+        .chain(compiled.settings.aws.accounts.values().filter_map(|it| it.ca_file.clone()));
     for file in others {
         files.entry(file).or_insert_with_key(|it| Mark::of(it));
     }
@@ -269,6 +270,8 @@ pub struct LiveSettings {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use forebay_batcher::UnixMillis;
 
     use super::*;
@@ -287,6 +290,17 @@ mod tests {
         let names = vec![name.to_owned()];
         Reloader::new(names.clone(), fixed, Clock::start_at(UnixMillis(0)))
             .read(&mut ConfigWatch::new(&names))
+    }
+
+    #[test]
+    fn the_roots_of_all_accounts_are_watched() {
+        let text = r#"{ "aws": { "account_id": "111111111111", "ca_file": "/ours",
+            "accounts": { "222222222222": { "ca_file": "/theirs" } } }, "event_source_mappings": [] }"#;
+        let loaded = Loaded::of_text("config.json", text, forebay_config::Format::Json);
+        let compiled =
+            compiled::compile(loaded.check().unwrap(), &loaded).unwrap_or_else(|_| panic!("it is right"));
+        let watched = named_files(&loaded, &compiled);
+        assert!(["/ours", "/theirs"].iter().all(|it| watched.contains_key(Path::new(it))), "{watched:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,6 @@ pub mod http;
 pub mod s3;
 pub mod sns;
 pub mod sqs;
-mod xml;
 
 use std::time::Duration;
 

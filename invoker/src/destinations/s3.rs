@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use forebay_clients::xml::said;
 use forebay_clients::{Answer, AwsClient, AwsError, AwsTarget, Clients, ExchangeError, Limits};
 use forebay_config::aws::{Bucket, is_region};
 use forebay_config::destination::{S3, S3Addressing, S3Target};
@@ -18,7 +19,6 @@ use uuid::Uuid;
 use self::key::object_key;
 use super::DELIVERY_TIME_MAX;
 use super::aws::{ANSWER_BYTES_MAX, refusal};
-use super::xml::said;
 use crate::destination::{DeliveryError, Destination, FailureRecord};
 use crate::executor::BoxFuture;
 
@@ -55,7 +55,8 @@ impl S3Destination {
     /// # Errors
     /// What is missing or cannot be used.
     pub async fn new(target: &S3Target, mapping: String, clients: &Clients) -> Result<Self, AwsError> {
-        let service = AwsTarget { service: &S3, own: &target.aws, region: None, endpoint: None };
+        let service =
+            AwsTarget { service: &S3, own: &target.aws, region: None, account: None, endpoint: None };
         let client = clients.aws_client(service).await?;
         let bucket = target.bucket.clone();
         let addressing = match target.addressing {

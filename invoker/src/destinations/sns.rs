@@ -1,12 +1,12 @@
 //! A topic of SNS that gets each failure record as a message.
 
+use forebay_clients::xml::{element, said};
 use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients};
 use forebay_config::destination::{SNS, SnsTarget};
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::aws::{AwsDeliveryError, call, message};
-use super::xml::{element, said};
 use crate::destination::{DeliveryError, Destination, FailureRecord};
 use crate::executor::BoxFuture;
 
@@ -26,8 +26,8 @@ pub struct SnsDestination {
 impl SnsDestination {
     /// Checks the settings and looks for credentials; the topic is not called. Meant for start and reload.
     pub async fn new(target: &SnsTarget, clients: &Clients) -> Result<Self, AwsError> {
-        let service =
-            AwsTarget { service: &SNS, own: &target.aws, region: Some(&target.topic.region), endpoint: None };
+        let (region, account) = (Some(&*target.topic.region), Some(&*target.topic.account));
+        let service = AwsTarget { service: &SNS, own: &target.aws, region, account, endpoint: None };
         Ok(Self { client: clients.aws_client(service).await?, topic_arn: target.topic.to_string() })
     }
 

@@ -24,12 +24,12 @@ pub struct SqsDestination {
 impl SqsDestination {
     /// Checks the settings and looks for credentials; the queue is not called. Meant for start and reload.
     pub async fn new(target: &SqsTarget, clients: &Clients) -> Result<Self, AwsError> {
-        let (endpoint, region) = match &target.queue {
-            QueueName::Url(url) => (Some(url.origin()), url.region()),
-            QueueName::Arn(arn) => (None, Some(arn.region.as_str())),
+        let (endpoint, region, account) = match &target.queue {
+            QueueName::Url(url) => (Some(url.origin()), url.region(), url.account_at_aws()),
+            QueueName::Arn(arn) => (None, Some(arn.region.as_str()), Some(arn.account.as_str())),
         };
-        let client =
-            clients.aws_client(AwsTarget { service: &SQS, own: &target.aws, region, endpoint }).await?;
+        let service = AwsTarget { service: &SQS, own: &target.aws, region, account, endpoint };
+        let client = clients.aws_client(service).await?;
         let queue_url = match &target.queue {
             QueueName::Url(url) => url.to_string(),
             QueueName::Arn(arn) => format!("{}/{}/{}", client.endpoint(), arn.account, arn.resource),

@@ -64,10 +64,9 @@ impl LambdaExecutor {
         settings: &LambdaSettings,
         clients: &Clients,
     ) -> Result<Self, AwsError> {
-        let region = settings.function.region();
-        let client = clients
-            .aws_client(AwsTarget { service: &LAMBDA, own: &settings.aws, region, endpoint: None })
-            .await?;
+        let (region, account) = (settings.function.region(), settings.function.account());
+        let target = AwsTarget { service: &LAMBDA, own: &settings.aws, region, account, endpoint: None };
+        let client = clients.aws_client(target).await?;
         let mut function_arn = settings.function.arn(client.region(), clients.aws.account(&settings.aws));
         let mut path = format!(
             "/2015-03-31/functions/{}/invocations",

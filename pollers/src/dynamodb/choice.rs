@@ -47,6 +47,14 @@ impl WhichTable {
         }
     }
 
+    /// The account that its ARN names.
+    pub(super) fn account(&self) -> Option<&str> {
+        match self {
+            Self::Name(_) => None,
+            Self::Table(arn) | Self::Stream(arn) => Some(&arn.account),
+        }
+    }
+
     /// The region that its ARN names.
     pub(super) fn region(&self) -> Option<&str> {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients, aws_identity};
-use forebay_config::aws::AwsService;
+use forebay_config::aws::{AwsService, NamedAccount};
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node, aws_service};
 
@@ -98,8 +98,8 @@ impl DynamoSettings {
 
     /// A client for tables and one for streams. AWS has a host for each; a server of one's own is both.
     async fn clients(&self, clients: &Clients) -> Result<(AwsClient, AwsClient), AwsError> {
-        let region = self.which.region();
-        let target = AwsTarget { service: &DYNAMODB, own: &self.aws, region, endpoint: None };
+        let (region, account) = (self.which.region(), self.which.account());
+        let target = AwsTarget { service: &DYNAMODB, own: &self.aws, region, account, endpoint: None };
         let tables = clients.aws_client(target).await?;
         let is_aws = tables.endpoint().starts_with("https://dynamodb.");
         let own = Some(tables.endpoint()).filter(|_| !is_aws);
@@ -123,6 +123,11 @@ impl SourceSettings for DynamoSettings {
             WhichTable::Stream(arn) => Some(arn.to_string()),
             WhichTable::Name(_) | WhichTable::Table(_) => None,
         }
+    }
+
+    fn account(&self) -> Option<NamedAccount<'_>> {
+        let account = self.which.account()?;
+        Some(NamedAccount { account, region: self.which.region(), own: &self.aws })
     }
 
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {

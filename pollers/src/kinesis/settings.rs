@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::{AwsAccess, AwsTarget, Clients, Transport, aws_identity};
-use forebay_config::aws::partition_of;
+use forebay_config::aws::{NamedAccount, partition_of};
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{AwsScope, AwsSettings, Code, Fields, Finding, Node};
+use forebay_config::{Arn, AwsScope, AwsSettings, Code, Fields, Finding, Node};
 
 use super::choice::{Choice, WhichConsumer, WhichStream, is_name};
 use super::client::KINESIS;
@@ -71,7 +71,7 @@ pub(super) static SPECS: [SettingSpec; 8] = [
         "event_source_mappings[].source.kinesis.invoke_identity_arn",
         Shape::Text,
         DefaultValue::Absent("the role `forebay` of the stream's account"),
-        "`invokeIdentityArn` of every record in an event: on AWS the ARN of the function's role. Forebay assumes no role.",
+        "`invokeIdentityArn` of every record in an event: on AWS the ARN of the function's role. Here it is a text in the event and no more.",
     ),
     SettingSpec::new(
         "event_source_mappings[].source.kinesis.transport",
@@ -200,14 +200,23 @@ impl SourceSettings for KinesisSettings {
         Some(format!("arn:{}:kinesis:{region}:{account}:stream/{name}", partition_of(region)))
     }
 
+    fn account(&self) -> Option<NamedAccount<'_>> {
+        match &self.which {
+            WhichStream::Arn(Arn { account, region, .. }) => {
+                Some(NamedAccount { account, region: Some(region), own: &self.aws })
+            }
+            WhichStream::Name(_) => None,
+        }
+    }
+
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async move {
             let what = format!("stream {}", self.which);
-            let region = match &self.which {
-                WhichStream::Arn(arn) => Some(arn.region.as_str()),
-                WhichStream::Name(_) => None,
+            let (region, account) = match &self.which {
+                WhichStream::Arn(arn) => (Some(arn.region.as_str()), Some(arn.account.as_str())),
+                WhichStream::Name(_) => (None, None),
             };
-            let target = AwsTarget { service: &KINESIS, own: &self.aws, region, endpoint: None };
+            let target = AwsTarget { service: &KINESIS, own: &self.aws, region, account, endpoint: None };
             let told = |it: KinesisError| ShardError::from(it).on(&what);
             let access = clients.aws_access(target).await.map_err(|it| told(it.into()))?;
             let calls =

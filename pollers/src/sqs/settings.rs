@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clients::{AwsTarget, Clients, Transport, aws_identity};
-use forebay_config::aws::{is_queue_name, partition_of};
+use forebay_config::aws::{NamedAccount, is_queue_name, partition_of};
 use forebay_config::destination::SQS;
 use forebay_config::document::Value;
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
@@ -237,6 +237,14 @@ impl SourceSettings for SqsSettings {
         Some(format!("arn:{}:sqs:{region}:{account}:{name}", partition_of(region)))
     }
 
+    fn account(&self) -> Option<NamedAccount<'_>> {
+        let (account, region) = match &self.which {
+            Which::Url(url) => (url.account_at_aws()?, url.region()),
+            Which::Name(_) => (self.aws.account_id.as_deref()?, None),
+        };
+        Some(NamedAccount { account, region, own: &self.aws })
+    }
+
     fn wait_max(&self) -> Option<Duration> {
         Some(self.wait)
     }
@@ -244,11 +252,11 @@ impl SourceSettings for SqsSettings {
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async move {
             let what = format!("queue {}", self.which.text());
-            let (region, endpoint) = match &self.which {
-                Which::Url(url) => (url.region(), Some(url.origin())),
-                Which::Name(_) => (None, None),
+            let (region, account, endpoint) = match &self.which {
+                Which::Url(url) => (url.region(), url.account_at_aws(), Some(url.origin())),
+                Which::Name(_) => (None, None, None),
             };
-            let target = AwsTarget { service: &SQS, own: &self.aws, region, endpoint };
+            let target = AwsTarget { service: &SQS, own: &self.aws, region, account, endpoint };
             let sqs = async {
                 transport::connect(
                     &self.which,

@@ -1,5 +1,6 @@
 //! All that runs the daemon: the real binary, real processes, kill and restart, as a user runs it.
 
+mod accounts;
 mod api_boto;
 mod api_cli;
 mod api_errors;

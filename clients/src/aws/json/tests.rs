@@ -39,7 +39,8 @@ impl Script {
         });
         let settings = AwsSettings { endpoint: Some(endpoint), ..AwsSettings::default() };
         let variable = |name: &str| (name == "AWS_REGION").then(|| "r".to_owned());
-        let target = AwsTarget { service: &QUEUES, own: &settings, region: None, endpoint: None };
+        let target =
+            AwsTarget { service: &QUEUES, own: &settings, region: None, account: None, endpoint: None };
         let mut access =
             Aws::new(&AwsSettings::default(), variable).prepare(target, &HttpClients::new()).await.unwrap();
         let key = Credentials::new("AKID", "secret", Some("token".into()), None, "test");

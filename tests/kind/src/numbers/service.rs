@@ -21,7 +21,7 @@ pub(super) async fn last_number(own: &AwsSettings, clients: &Clients) -> Result<
         code: SourceError::DOWN,
         cause,
     };
-    let target = AwsTarget { service: &NUMBERS, own, region: None, endpoint: None };
+    let target = AwsTarget { service: &NUMBERS, own, region: None, account: None, endpoint: None };
     let client = clients.aws_client(target).await.map_err(|error| down(error.into()))?;
     let question = vec![Bytes::from_static(b"{}")];
     let answer = client.post("/", HeaderMap::new(), question, LIMITS).await.map_err(|it| down(it.into()))?;

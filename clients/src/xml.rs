@@ -1,7 +1,7 @@
-//! What answers in XML say: errors of SNS and S3, and flat results.
+//! What answers in XML say: errors of SNS, S3 and STS, and flat results.
 
 /// The code and the message of an error, else the whole answer.
-pub(super) fn said(answer: &str) -> String {
+pub fn said(answer: &str) -> String {
     match (element(answer, "Code").map(unescaped), element(answer, "Message").map(unescaped)) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code,
@@ -11,13 +11,13 @@ pub(super) fn said(answer: &str) -> String {
 
 /// What the first element of this name holds. What is read here is flat, and these elements
 /// have no attributes.
-pub(super) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+pub fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     Some(rest.split_once(&format!("</{name}>"))?.0)
 }
 
 /// A text of XML as it is meant; what is no entity stays as it stands.
-fn unescaped(mut xml: &str) -> String {
+pub fn unescaped(mut xml: &str) -> String {
     let mut text = String::with_capacity(xml.len());
     while let Some((before, rest)) = xml.split_once('&') {
         text.push_str(before);
