@@ -107,11 +107,26 @@ pub fn is_queue_name(text: &str) -> bool {
     is_resource(text, QUEUE_NAME_CHARS_MAX)
 }
 
-/// `sqs.REGION.amazonaws.com` and the same in China, and no host that only begins like them.
+/// Hosts of AWS's, and none that only begins or ends like them:
+///
+/// | | |
+/// |---|---|
+/// | `sqs.REGION`, `sqs-fips.REGION` | before `.amazonaws.com`, in China `.amazonaws.com.cn` |
+/// | `ID.sqs.REGION.vpce` | the same, in a network of one's own |
+/// | `REGION.queue`, `queue` in us-east-1 | the same, of old |
+/// | `sqs.REGION` | before `.api.aws` |
 fn region_of(host: &str) -> Option<String> {
     let host = host.to_ascii_lowercase();
-    let rest = host.strip_prefix("sqs.")?;
-    let region = rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
+    let region = match host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))
+    {
+        Some("queue") => "us-east-1",
+        Some(rest) => {
+            let in_network = || Some(rest.strip_suffix(".vpce")?.rsplit_once(".sqs.")?.1);
+            let plain = rest.strip_prefix("sqs.").or_else(|| rest.strip_prefix("sqs-fips."));
+            plain.or_else(|| rest.strip_suffix(".queue")).or_else(in_network)?
+        }
+        None => host.strip_suffix(".api.aws")?.strip_prefix("sqs.")?,
+    };
     is_region(region).then(|| region.to_owned())
 }
 
@@ -169,6 +184,20 @@ mod tests {
                 "{url}"
             );
             assert_eq!((it.to_string().as_str(), it.is_fifo()), (url, url.ends_with(".fifo")));
+        }
+        for (host, region) in [
+            ("sqs-fips.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
+            ("vpce-0a1b-c.sqs.eu-west-1.vpce.amazonaws.com", Some("eu-west-1")),
+            ("eu-west-1.queue.amazonaws.com", Some("eu-west-1")),
+            ("queue.amazonaws.com", Some("us-east-1")),
+            ("SQS.eu-west-1.api.aws", Some("eu-west-1")),
+            ("sqs.eu-west-1.vpce.amazonaws.com", None),
+            ("x.sqs.eu-west-1.amazonaws.com", None),
+            ("sns.eu-west-1.api.aws", None),
+            ("queue.evil-amazonaws.com", None),
+        ] {
+            let it = QueueUrl::parse(&format!("https://{host}/123456789012/q")).unwrap();
+            assert_eq!((it.region(), it.account_at_aws().is_some()), (region, region.is_some()), "{host}");
         }
         let long = format!("http://h/1/{}", "x".repeat(81));
         for url in [
