@@ -165,7 +165,8 @@ impl DynamoDbCalls {
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
-    fn try_call(&self, action: &str, body: &Value) -> Option<(u16, String)> {
+    /// One call, refused or not: its status and answer; `None` when nobody answers.
+    pub fn try_call(&self, action: &str, body: &Value) -> Option<(u16, String)> {
         http::call_dynamodb(&self.address, action, &body.to_string())
     }
 }

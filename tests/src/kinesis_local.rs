@@ -171,10 +171,14 @@ impl KinesisLocal {
     /// # Panics
     /// When it is refused.
     pub fn call(&self, action: &str, body: &Value) -> Value {
-        let answer = http::call_kinesis(&self.address(), action, &body.to_string());
-        let (status, answer) = answer.expect("kinesis-local answers");
+        let (status, answer) = self.try_call(action, body).expect("kinesis-local answers");
         assert_eq!(status, 200, "{action} {body}: {answer}");
         serde_json::from_str(&answer).unwrap_or(Value::Null)
+    }
+
+    /// One call, refused or not: its status and answer; `None` when nobody answers.
+    pub fn try_call(&self, action: &str, body: &Value) -> Option<(u16, String)> {
+        http::call_kinesis(&self.address(), action, &body.to_string())
     }
 
     /// What it has logged.

@@ -10,6 +10,11 @@ pub struct Seed {
 }
 
 impl Seed {
+    /// This seed.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, state: seed }
+    }
+
     /// The seed that this variable holds, else a new one.
     pub fn of_variable(variable: &str) -> Self {
         let given = std::env::var(variable).ok().and_then(|it| it.parse().ok());
@@ -17,7 +22,7 @@ impl Seed {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             u64::try_from(now.as_nanos() % 1_000_000_007).unwrap_or_default()
         });
-        Self { seed, state: seed }
+        Self::new(seed)
     }
 
     /// What it began with; a test prints it with the variable.

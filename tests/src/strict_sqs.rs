@@ -1,10 +1,8 @@
 //! The strict model of SQS behind AWS JSON on a loopback port, with faults that a test plants and a journal
 //! of every call.
 //!
-//! `http` listens and speaks HTTP, `wire` turns JSON into calls of the model and back. Signatures must be
-//! there; they are not computed.
+//! `wire` turns JSON into calls of the model and back. Signatures must be there; they are not computed.
 
-mod http;
 mod wire;
 
 use std::net::SocketAddr;
@@ -14,7 +12,7 @@ use std::time::{Duration, Instant};
 use forebay_models::sqs::{Action, Attributes, Fate, Fault, Sent, Service};
 use serde_json::Value;
 
-use self::http::Listening;
+use crate::json_server::{Answer, Answers, Listening, Request};
 
 /// One call as it was answered.
 #[derive(Debug, Clone)]
@@ -68,6 +66,12 @@ impl Shared {
     }
 }
 
+impl Answers for Shared {
+    fn answer(&self, request: &Request, is_closed: &dyn Fn() -> bool) -> Option<Answer> {
+        wire::answer(self, request, is_closed)
+    }
+}
+
 impl StrictSqs {
     /// Starts it without queues.
     pub fn start() -> Self {
@@ -83,7 +87,8 @@ impl StrictSqs {
             Service::new(u64::try_from(epoch.as_millis()).expect("it is before the year 500,000,000"));
         let state = Mutex::new(State { service, journal: Vec::new() });
         let shared = Arc::new(Shared { state, changed: Condvar::new(), zero: Instant::now() });
-        let listening = Listening::start(Arc::clone(&shared), "127.0.0.1:0".parse().expect("an address"));
+        let listening =
+            Listening::start(Arc::clone(&shared) as _, "127.0.0.1:0".parse().expect("an address"));
         Self { shared, address: listening.address, listening: Some(listening) }
     }
 
@@ -139,7 +144,7 @@ impl StrictSqs {
 
     /// Listens again on the same port.
     pub fn come_up(&mut self) {
-        self.listening = Some(Listening::start(Arc::clone(&self.shared), self.address));
+        self.listening = Some(Listening::start(Arc::clone(&self.shared) as _, self.address));
     }
 
     /// Messages that are visible, in flight and delayed; none of a queue that is not there.

@@ -176,16 +176,29 @@ impl ShardTree {
         idx
     }
 
-    /// Closes a shard; its children each take a part of its hashes.
+    /// Closes a shard; its children each take a half of its hashes.
     pub fn split(&mut self, shard: usize) -> [usize; 2] {
+        let (low, high) = self.shards[shard].hashes.clone().into_inner();
+        self.split_at(shard, (low + (high - low) / 2).saturating_add(1))
+    }
+
+    /// Closes a shard; its second child takes its hashes from this one on.
+    pub fn split_at(&mut self, shard: usize, high: u128) -> [usize; 2] {
         // Nothing is pushed before the children are there, for the end of a shard tells them.
         self.shards[shard].log.end();
-        let (low, high) = self.shards[shard].hashes.clone().into_inner();
-        let middle = low + (high - low) / 2;
+        let (first, last) = self.shards[shard].hashes.clone().into_inner();
         let children =
-            [low..=middle, middle.saturating_add(1)..=high].map(|hashes| self.add(vec![shard], hashes));
+            [first..=high.saturating_sub(1), high..=last].map(|hashes| self.add(vec![shard], hashes));
         self.push_on();
         children
+    }
+
+    /// Closes a shard for one child that takes all its hashes, as shards of tables do every few hours.
+    pub fn roll_over(&mut self, shard: usize) -> usize {
+        self.shards[shard].log.end();
+        let child = self.add(vec![shard], self.shards[shard].hashes.clone());
+        self.push_on();
+        child
     }
 
     /// Closes two shards whose hashes lie beside one another, for one child.

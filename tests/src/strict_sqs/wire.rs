@@ -11,8 +11,8 @@ use forebay_models::sqs::{
 use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 
-use super::http::{Answer, Request};
 use super::{Call, Shared};
+use crate::json_server::{Answer, Request};
 
 /// The answer; `None` when it is lost.
 pub(super) fn answer(shared: &Shared, request: &Request, is_closed: &dyn Fn() -> bool) -> Option<Answer> {
@@ -28,7 +28,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, is_closed: &dyn Fn() ->
     let struck = shared.lock().service.faults.strike(action);
     let result = match &struck.refuse {
         Some(refusal) => Err(refusal.clone()),
-        None if !request.is_signed => Err(Refusal::bad_signature()),
+        None if request.signed_for != "sqs" => Err(Refusal::bad_signature()),
         None => act(shared, action, &queue, &body, &struck, is_closed),
     };
     shared.changed.notify_all();

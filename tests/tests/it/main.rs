@@ -33,6 +33,8 @@ mod reload;
 mod reload_queues;
 mod scene;
 mod secrets;
+mod shard_models;
+mod shards_throttled;
 mod silence;
 mod sqs;
 mod sqs_choices;
