@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # worlds. `make sim` draws its own by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file test long check sim faults faults-core faults-whole fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file kinesis sqs test long check sim faults faults-core faults-whole fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -47,19 +47,27 @@ demo-esm:
 	@dev/build.sh -p forebay-daemon --no-default-features --features sqs
 	@python3 examples/replacement-esm/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
 
-# What it costs beside the least that the same work can cost: `make bench` a queue, `make bench file` a file. By hand: an optimised build takes
-# ten minutes on two cores.
+# What it costs beside the least that the same work can cost: `make bench sqs` (or `make bench`) a queue, `make bench file` a file,
+# `make bench kinesis` a stream. By hand: an optimised build takes ten minutes on two cores.
 ifneq ($(filter file,$(MAKECMDGOALS)),)
 bench: setup
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/file
 	taskset -c 0 "$(CARGO_TARGET_DIR)/speed/forebay-bench" file
 file: bench
 	@:
+else ifneq ($(filter kinesis,$(MAKECMDGOALS)),)
+bench: setup
+	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/kinesis,forebay-bench/kinesis
+	taskset -c 0 "$(CARGO_TARGET_DIR)/speed/forebay-bench" kinesis
+kinesis: bench
+	@:
 else
 bench: setup
 	@dev/servers.sh
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench
 	"$(CARGO_TARGET_DIR)/speed/forebay-bench" sqs
+sqs: bench
+	@:
 endif
 
 # What the core costs for each record, at most what its targets say: ns, and instructions where valgrind is installed.

@@ -1,16 +1,22 @@
 //! What Forebay costs beside the least that the same work can cost, in CPU time: a queue beside loops of
-//! receive, POST, delete, through AWS's SDK and without it, a file beside a program that reads, renders and POSTs. Each
-//! side is a process of its own, against one server and one function.
+//! receive, POST, delete, through AWS's SDK and without it, a file and a stream of Kinesis beside programs that read,
+//! render and POST. Each side is a process of its own, against one server and one function.
 
 mod cpu;
 mod file;
+mod http;
+#[cfg(feature = "kinesis")]
+mod kinesis;
+mod pairs;
+mod poster;
+mod sink;
 #[cfg(feature = "sqs")]
 mod sqs;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: forebay-bench sqs [MESSAGES] | forebay-bench file [RECORDS [BATCH]]
-file wants a single core: taskset -c 0 forebay-bench file";
+const USAGE: &str = "usage: forebay-bench sqs [MESSAGES] | forebay-bench file [RECORDS [BATCH]] | forebay-bench kinesis [RECORDS [BYTES BATCH]]
+file and kinesis want a single core: taskset -c 0 forebay-bench file";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -23,7 +29,21 @@ fn main() -> ExitCode {
             Ok(n) => sqs::run(n),
             Err(error) => return refuse(&format!("{n}: {error}\n{USAGE}")),
         },
+        #[cfg(feature = "kinesis")]
+        ["kinesis", ..] => {
+            let numbers: Result<Vec<usize>, _> = words[1..].iter().map(|it| it.parse()).collect();
+            match numbers.as_deref() {
+                Ok([]) => kinesis::run(640_000, &kinesis::RECORD_BYTES, &kinesis::BATCHES),
+                Ok([n]) => kinesis::run(*n, &kinesis::RECORD_BYTES, &kinesis::BATCHES),
+                Ok([n, bytes, batch]) => kinesis::run(*n, &[*bytes], &[*batch]),
+                Ok(_) | Err(_) => return refuse(USAGE),
+            }
+        }
         // What the contests start.
+        #[cfg(feature = "kinesis")]
+        ["kinesis-limit", stream, function, batch] => {
+            kinesis::limit(stream, function, batch.parse().expect("a batch is a number"))
+        }
         #[cfg(feature = "sqs")]
         ["sdk-loop", endpoint, queue, function] => sqs::sdk_loop(endpoint, queue, function),
         #[cfg(feature = "sqs")]

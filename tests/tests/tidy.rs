@@ -39,7 +39,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("forebay-models", &["forebay-config", "forebay-batcher"]),
     ("forebay-sim", &["forebay-config", "forebay-batcher", "forebay-models"]),
     ("forebay-tests", &["forebay-models"]),
-    ("forebay-bench", &["forebay-clients", "forebay-tests"]),
+    ("forebay-bench", &["forebay-clients", "forebay-models", "forebay-tests"]),
 ];
 
 /// What the pure crates may import beside the house: no runtime, no file, no socket, no clock, no
