@@ -79,7 +79,9 @@ pub(crate) async fn live(
     let limits = queue::ReceiveLimits { concurrency_max: own.concurrency_max, pollers: wiring.pollers };
     let queue_plan = queue.map(|facts| queue::plan(&facts, wiring.source.wait_max(), limits));
     let envelope_bytes = windows::envelope_bytes(&own, &**started.feed.source());
-    let plan = Plan { envelope_bytes, held_bytes_max: allowance.bytes(), queue: queue_plan, ..own };
+    let waiting_min = started.feed.source().tracks().map_or(0, |tracks| tracks.facts().waiting_min);
+    let (waiting_min, held_bytes_max) = (own.waiting_min.max(waiting_min), allowance.bytes());
+    let plan = Plan { envelope_bytes, held_bytes_max, waiting_min, queue: queue_plan, ..own };
     let mut life = Box::new(Life {
         machine: Machine::new(Arc::new(plan.clone()), seed),
         plan,
@@ -281,8 +283,8 @@ impl Life<'_> {
         let own = self.plans.borrow_and_update().clone();
         // What the source and the budget set stays, whatever the operator changes.
         let envelope_bytes = windows::envelope_bytes(&own, &**self.feed.source());
-        let Plan { held_bytes_max, ref queue, .. } = self.plan;
-        self.plan = Plan { envelope_bytes, held_bytes_max, queue: queue.clone(), ..own };
+        let Plan { held_bytes_max, waiting_min, ref queue, .. } = self.plan;
+        self.plan = Plan { envelope_bytes, held_bytes_max, waiting_min, queue: queue.clone(), ..own };
         self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
     }
 

@@ -18,6 +18,9 @@ use crate::source::{
 
 /// Shards are listed anew this often; children are told at the end of their parent besides.
 const LIST_EVERY: Duration = Duration::from_secs(30);
+/// A shard takes a thousand records a second and is read five times: with half of this a read, one that is
+/// behind is read more than twice as fast as it is written.
+const WAITING_MIN: u32 = 1_000;
 
 /// A stream that was found.
 pub(crate) struct ShardSource {
@@ -78,6 +81,7 @@ impl Tracks for ShardSource {
             readers_max: Some(self.stream.facts.readers_max),
             lists_for_all: true,
             pushes: self.stream.is_pushed(),
+            waiting_min: WAITING_MIN,
         }
     }
 

@@ -31,6 +31,9 @@ pub struct TracksFacts {
     pub lists_for_all: bool,
     /// Its readers are pushed to: a read may bring one push whole, whatever there is room for.
     pub pushes: bool,
+    /// However small the batches, as many records of a track may wait: for a source whose reads are counted,
+    /// or cost much. 0 where a read is as any other.
+    pub waiting_min: u32,
 }
 
 /// The tracks of a source.
