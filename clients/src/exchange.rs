@@ -144,24 +144,25 @@ async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> 
     if hyper::body::Body::size_hint(&body).lower() > bytes_max as u64 {
         return Err(too_large);
     }
+    let expected = hyper::body::Body::size_hint(&body).exact();
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| BodyError::Broken(error.into()))?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > bytes_max {
+        if first.len() + whole.len() + data.len() > bytes_max {
             return Err(too_large);
         }
-        if first.is_empty() {
+        if first.is_empty() && whole.is_empty() {
             first = data;
-        } else {
-            rest.extend_from_slice(&data);
+            continue;
         }
+        if whole.is_empty() {
+            // All of it at once where its length is known: no part is copied twice.
+            let n_bytes = expected.map_or(0, |it| usize::try_from(it).unwrap_or(bytes_max));
+            whole.reserve(n_bytes.max(first.len() + data.len()));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&data);
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }

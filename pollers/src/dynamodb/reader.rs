@@ -71,7 +71,7 @@ impl ShardTraits for DynamoTraits {
             // What is read now was written before the mapping is Enabled.
             let read = stream.read(shard, &iterator, RECORDS_MAX).await?;
             match (read.records.last(), read.next) {
-                (Some(last), _) => Ok(ShardPlace::At(stream.sequence(&last.sequence)?, PartsDone::Whole)),
+                (Some(last), _) => Ok(ShardPlace::At(stream.sequence_of(&last.id)?, PartsDone::Whole)),
                 (None, Some(next)) => Ok(ShardPlace::Since(at, next)),
                 // It was closed while this was asked; what comes is its children's.
                 (None, None) => Ok(ShardPlace::End),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use forebay_batcher::RecordId;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -84,7 +85,7 @@ fn received(told: &RecordJson<'_>) -> Result<ShardRecord, serde_json::Error> {
     );
     write(told, &mut data);
     Ok(ShardRecord {
-        sequence: change.sequence_number.clone().into_owned(),
+        id: RecordId::new(change.sequence_number.as_bytes()),
         key: item_key(change.keys)?,
         data: data.into(),
         arrival_ms: (change.approximate_creation_date_time * 1_000.0).round() as i64,

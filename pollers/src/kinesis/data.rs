@@ -54,11 +54,13 @@ pub(super) fn is_base64(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use forebay_batcher::RecordId;
+
     use super::*;
 
     fn record(data: &[u8], facts_idx: usize) -> ShardRecord {
         let data = Bytes::copy_from_slice(data);
-        ShardRecord { sequence: String::new(), key: Bytes::new(), data, arrival_ms: 0, facts_idx }
+        ShardRecord { id: RecordId::new(b""), key: Bytes::new(), data, arrival_ms: 0, facts_idx }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use forebay_batcher::RecordId;
 use forebay_clients::Transport;
 use forebay_models::shards::{Limits, Refusal, WhenTrimmed};
 
@@ -54,12 +55,12 @@ impl Accent for KinesisAccent {
     }
 
     fn record(&self, idx: usize, sequence: String, value: &Bytes, arrival_ms: i64) -> ShardRecord {
-        let key = format!("key {}", idx % 3).into();
+        let (id, key) = (RecordId::new(sequence.as_bytes()), format!("key {}", idx % 3).into());
         if self.1.load(Ordering::SeqCst) {
             let data = STANDARD.encode(value).into();
-            return ShardRecord { sequence, key, data, arrival_ms, facts_idx: BASE64 };
+            return ShardRecord { id, key, data, arrival_ms, facts_idx: BASE64 };
         }
-        ShardRecord { sequence, key, data: value.clone(), arrival_ms, facts_idx: 0 }
+        ShardRecord { id, key, data: value.clone(), arrival_ms, facts_idx: 0 }
     }
 
     fn tells_all(&self) -> bool {

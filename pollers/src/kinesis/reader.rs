@@ -90,14 +90,14 @@ async fn latest(stream: &ShardStream, shard: &str) -> Result<ShardPlace, ShardEr
     for _ in 0..READS_MAX {
         let answer = stream.read(shard, &iterator, RECORDS_MAX).await?;
         let is_at_end = answer.behind_ms.map_or(answer.records.is_empty(), |it| it == 0);
-        last = answer.records.into_iter().next_back().map(|it| it.sequence).or(last);
+        last = answer.records.into_iter().next_back().map(|it| it.id).or(last);
         match answer.next {
             Some(next) if !is_at_end => iterator = next,
             Some(_) | None => break,
         }
     }
     match last {
-        Some(last) => Ok(ShardPlace::At(stream.sequence(&last)?, PartsDone::Whole)),
+        Some(last) => Ok(ShardPlace::At(stream.sequence_of(&last)?, PartsDone::Whole)),
         None => Ok(ShardPlace::Time(at)),
     }
 }

@@ -3,6 +3,7 @@
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType};
+use forebay_batcher::RecordId;
 use forebay_clients::{AwsAccess, CallFailure};
 
 use super::choice::WhichStream;
@@ -125,7 +126,7 @@ impl ShardCalls for SdkKinesis {
 /// All texts and bytes are moved, none is copied.
 fn received(record: aws_sdk_kinesis::types::Record) -> ShardRecord {
     ShardRecord {
-        sequence: record.sequence_number,
+        id: RecordId::new(record.sequence_number.as_bytes()),
         key: record.partition_key.unwrap_or_default().into(),
         arrival_ms: millis(record.approximate_arrival_timestamp.as_ref()),
         data: record.data.into_inner().into(),

@@ -86,7 +86,7 @@ fn shown(read: ShardRead) -> String {
         let data = data::beginning_with(it, b"");
         format!(
             "{} {} {data:?} {} {} {}\n",
-            it.sequence,
+            String::from_utf8_lossy(it.id.0.as_slice()),
             String::from_utf8_lossy(&it.key),
             data::n_bytes(it),
             it.arrival_ms,

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use forebay_batcher::RecordId;
 
 use super::error::ShardError;
 use super::place::ShardPlace;
@@ -76,7 +77,8 @@ pub(crate) struct ShardRead {
 /// A record as its shard gives it.
 #[derive(Debug, Clone)]
 pub(crate) struct ShardRecord {
-    pub(crate) sequence: String,
+    /// Its sequence number in digits, which is what a function may call it.
+    pub(crate) id: RecordId,
     /// What orders it.
     pub(crate) key: Bytes,
     pub(crate) data: Bytes,

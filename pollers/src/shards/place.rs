@@ -25,29 +25,34 @@ pub(crate) struct Sequence(ShortBytes);
 
 impl Sequence {
     /// Reads its digits; `None` for what is no number of at most 129 digits.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() || text.len() > DIGITS_MAX || !text.bytes().all(|it| it.is_ascii_digit()) {
+    pub(super) fn parse(text: impl AsRef<[u8]>) -> Option<Self> {
+        let text = text.as_ref();
+        if text.is_empty() || text.len() > DIGITS_MAX || !text.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        // The lowest word first.
-        let mut words = [0_u64; WORDS];
+        let value = |digits: &[u8]| digits.iter().fold(0_u64, |sum, it| sum * 10 + u64::from(it - b'0'));
         let (head, steps) = text.split_at(text.len() % STEP);
-        let steps = steps.as_bytes().chunks(STEP).map(|it| std::str::from_utf8(it).unwrap_or_default());
-        for digits in std::iter::once(head).filter(|it| !it.is_empty()).chain(steps) {
+        // The lowest word first; those above the highest that is in use are zero.
+        let (mut words, mut n_used) = ([0_u64; WORDS], 1);
+        words[0] = value(head);
+        for digits in steps.chunks(STEP) {
             // No more digits at a time than let a word times their power, and a carry, fit into 128 bits.
-            let power = 10_u128.pow(u32::try_from(digits.len()).unwrap_or_default());
-            let mut carry = u128::from(digits.parse::<u64>().ok()?);
-            for word in &mut words {
-                carry += u128::from(*word) * power;
+            let mut carry = u128::from(value(digits));
+            for word in &mut words[..n_used] {
+                carry += u128::from(*word) * STEP_POWER;
                 *word = carry as u64;
                 carry >>= 64;
+            }
+            if carry > 0 {
+                words[n_used] = carry as u64;
+                n_used += 1;
             }
         }
         let mut bytes = [0; WORDS * 8 + 1];
         for (idx, word) in words.iter().rev().enumerate() {
             bytes[1 + idx * 8..1 + (idx + 1) * 8].copy_from_slice(&word.to_be_bytes());
         }
-        let n_zeros = bytes[1..].iter().take_while(|it| **it == 0).count();
+        let n_zeros = WORDS * 8 - n_used * 8 + (words[n_used - 1].leading_zeros() / 8) as usize;
         // The length goes first: of two numbers without leading zeros the longer is the larger, in byte order
         // as well.
         bytes[n_zeros] = (WORDS * 8 - n_zeros) as u8;
@@ -83,7 +88,7 @@ impl Sequence {
     pub(super) fn position(&self, idx: Option<u32>) -> Position {
         let number = self.0.as_slice();
         match idx {
-            None => Position::new(number),
+            None => Position(self.0.clone()),
             Some(idx) => Position::new(&[number, &idx.to_be_bytes()].concat()),
         }
     }

@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use forebay_batcher::{Gap, OrderKey, Position, RecordId, UnixMillis, Watermark};
+use forebay_batcher::{Gap, OrderKey, Position, UnixMillis, Watermark};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::calls::{IteratorAt, Pushes, ShardInfo, ShardRead, ShardRecord, SubscribeAt};
@@ -133,18 +132,12 @@ impl ShardReader {
         if self.held.is_empty() && self.children.is_none() && self.gap.is_none() {
             return None;
         }
-        let (mut records, mut n_bytes) = (Vec::new(), 0);
-        if self.stream.is_pushed() {
-            records = std::mem::take(&mut self.held).into();
-        }
-        while records.len() < room.records_max as usize
-            && let Some(record) =
-                self.held.pop_front_if(|it| n_bytes == 0 || n_bytes + it.data.len() as u64 <= room.bytes_max)
-        {
-            // One without data takes room too.
-            n_bytes += (record.data.len() as u64).max(1);
-            records.push(record);
-        }
+        let n_given = if self.stream.is_pushed() { self.held.len() } else { self.n_fit(room) };
+        let records: Vec<_> = if n_given == self.held.len() {
+            std::mem::take(&mut self.held).into()
+        } else {
+            self.held.drain(..n_given).collect()
+        };
         self.passed = records.last().map(|it| behind(&it.position)).or_else(|| self.passed.take());
         // The end is told with the last records and not before, or the children would overtake them.
         let children = self.children.clone().filter(|_| self.held.is_empty());
@@ -155,6 +148,18 @@ impl ShardReader {
             children: children.unwrap_or_default(),
             gap: self.gap.take(),
         })
+    }
+
+    /// How many of those that are held there is room for: one at least.
+    fn n_fit(&self, room: Room) -> usize {
+        let mut n_bytes = 0;
+        let fits = |it: &&RawRecord| {
+            let is_first = n_bytes == 0;
+            // One without data takes room too.
+            n_bytes += (it.data.len() as u64).max(1);
+            is_first || n_bytes <= room.bytes_max
+        };
+        self.held.iter().take(room.records_max as usize).take_while(fits).count()
     }
 
     /// Calls once, or waits for a push; false when none came in time. May be dropped at any time: nothing has
@@ -352,11 +357,9 @@ impl ShardReader {
             self.record_bytes = record_bytes as u64;
         }
         // All of them or none: a number that cannot be read leaves the reader where it stood.
-        let numbers = answer
-            .records
-            .iter()
-            .map(|it| self.stream.sequence(&it.sequence))
-            .collect::<Result<Vec<_>, _>>()?;
+        let numbers =
+            answer.records.iter().map(|it| self.stream.sequence_of(&it.id)).collect::<Result<Vec<_>, _>>()?;
+        self.held.reserve(n_records);
         for (number, record) in numbers.into_iter().zip(answer.records) {
             self.hold(number, record);
         }
@@ -422,16 +425,12 @@ impl ShardReader {
             Some(parts) => {
                 let facts_idx = self.stream.traits.part_facts(received.facts_idx);
                 for (idx, part) in (0_u32..).zip(parts).skip(n_done as usize) {
-                    let position = number.position(Some(idx));
-                    let record = self.record(&received, position, part.key, part.data);
-                    let facts = Arc::clone(&self.facts[facts_idx]);
-                    self.held.push_back(RawRecord { facts, ..record });
+                    let id = received.id.clone();
+                    let part = ShardRecord { id, key: part.key, data: part.data, facts_idx, ..received };
+                    self.held.push_back(self.record(part, number.position(Some(idx))));
                 }
             }
-            None => {
-                let (key, data) = (received.key.clone(), received.data.clone());
-                self.held.push_back(self.record(&received, number.position(None), key, data));
-            }
+            None => self.held.push_back(self.record(received, number.position(None))),
         }
         if self.wanted.take().is_some_and(|wanted| number > wanted) {
             let first = self.held.get(n_held).map(|it| it.position.clone());
@@ -440,14 +439,15 @@ impl ShardReader {
         self.place = ShardPlace::At(number, PartsDone::Whole);
     }
 
-    fn record(&self, received: &ShardRecord, position: Position, key: Bytes, data: Bytes) -> RawRecord {
+    fn record(&self, received: ShardRecord, position: Position) -> RawRecord {
+        let ShardRecord { id, key, data, arrival_ms, facts_idx } = received;
         RawRecord {
-            id: RecordId::new(received.sequence.as_bytes()),
+            id,
             position,
             key: OrderKey::Key(self.stream.traits.key(&self.shard, key)),
-            arrival: UnixMillis(received.arrival_ms),
+            arrival: UnixMillis(arrival_ms),
             data,
-            facts: Arc::clone(&self.facts[received.facts_idx]),
+            facts: Arc::clone(&self.facts[facts_idx]),
         }
     }
 

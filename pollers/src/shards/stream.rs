@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use forebay_batcher::RecordId;
 use forebay_config::StartingPosition;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
@@ -88,10 +89,16 @@ impl ShardStream {
         Ok(answer)
     }
 
-    /// The number of a record.
+    /// A sequence number that the server wrote.
     pub(crate) fn sequence(&self, text: &str) -> Result<Sequence, ShardError> {
-        let wrong = || self.traits.unusable(format!("{text:?} is no sequence number"));
-        Sequence::parse(text).ok_or_else(wrong)
+        self.sequence_of(&RecordId::new(text.as_bytes()))
+    }
+
+    /// The number of a record.
+    pub(crate) fn sequence_of(&self, RecordId(id): &RecordId) -> Result<Sequence, ShardError> {
+        let text = || String::from_utf8_lossy(id.as_slice());
+        let wrong = || self.traits.unusable(format!("{:?} is no sequence number", text()));
+        Sequence::parse(id.as_slice()).ok_or_else(wrong)
     }
 
     /// Asks the stream what it is.

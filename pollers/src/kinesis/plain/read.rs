@@ -1,7 +1,8 @@
 //! Answers of Kinesis from their JSON. A member that is absent or `null` is the same, but no list holds `null`;
 //! members that nobody knows are passed over; another type makes an answer that cannot be read.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use forebay_batcher::RecordId;
 use forebay_clients::{AnswerText, WireText, read_answer};
 use serde::Deserialize;
 
@@ -121,6 +122,9 @@ struct WireChild {
     parent_shards: Option<Vec<String>>,
 }
 
+/// Keys that lie together: a record that stays long keeps so many bytes of others.
+const KEYS_BYTES: usize = 4 << 10;
+
 /// What a read brought. Data is a part of the answer: that of all of its records goes when they are rendered.
 /// Keys stay with the records, and keep nothing of the answer.
 pub(super) fn records(answer: &Bytes) -> Result<ShardRead, KinesisError> {
@@ -153,8 +157,9 @@ impl RecordsAnswer<'_> {
         };
         let wire = read.records.unwrap_or_default();
         let mut records = Vec::with_capacity(wire.len());
+        let mut keys = BytesMut::new();
         for it in wire {
-            records.push(record(answer, it)?);
+            records.push(record(answer, it, &mut keys)?);
         }
         Ok(ShardRead {
             records,
@@ -165,18 +170,27 @@ impl RecordsAnswer<'_> {
     }
 }
 
-fn record(answer: &Bytes, it: WireRecord<'_>) -> Result<ShardRecord, KinesisError> {
-    let sequence = it.sequence_number.unwrap_or_default().0.into_owned();
+fn record(answer: &Bytes, it: WireRecord<'_>, keys: &mut BytesMut) -> Result<ShardRecord, KinesisError> {
+    let sequence = it.sequence_number.unwrap_or_default().0;
     let data = AnswerText::of(answer, it.data.unwrap_or_default()).into_bytes();
     if !is_base64(&data) {
         return Err(KinesisError::Refused(format!("the data of record {sequence} is no Base64")));
     }
     let is_encrypted = it.encryption_type.is_some_and(|it| it.0 == "KMS");
     Ok(ShardRecord {
-        sequence,
-        key: Bytes::copy_from_slice(it.partition_key.unwrap_or_default().0.as_bytes()),
+        id: RecordId::new(sequence.as_bytes()),
+        key: kept(it.partition_key.unwrap_or_default().0.as_bytes(), keys),
         arrival_ms: millis(it.approximate_arrival_timestamp),
         data,
         facts_idx: BASE64 | if is_encrypted { ENCRYPTED } else { 0 },
     })
+}
+
+/// A copy of a key beside those before it.
+fn kept(key: &[u8], keys: &mut BytesMut) -> Bytes {
+    if keys.capacity() < key.len() {
+        *keys = BytesMut::with_capacity(KEYS_BYTES.max(key.len()));
+    }
+    keys.extend_from_slice(key);
+    keys.split().freeze()
 }
