@@ -1,4 +1,4 @@
-//! Rate limits: a mapping's own, and one of the function that its mappings share.
+//! Rate limits: a mapping's own, and one of the function that its mappings share; and how much is read ahead.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -61,5 +61,24 @@ async fn a_function_is_started_no_more_often_than_its_rate_limit_says_and_why_na
     until("all was seen", || function.seen().len() == 4).await;
     let took = began.elapsed();
     assert!((Duration::from_millis(2_890)..Duration::from_millis(3_100)).contains(&took), "{took:?}");
+    running.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_reads_are_counted_is_asked_for_many_records_however_small_the_batches() {
+    let world = World::new();
+    let (source, function) = (world.source(), function());
+    source.set_waiting_min(700);
+    let running = world.run(world.order("m", &source, &function));
+    source.append("a", &["1"]);
+    until("it was seen", || function.seen().len() == 1).await;
+    assert_eq!(source.take_room_max(), 700);
+    running.wiring.plan.send_modify(|plan| plan.batch.records_max = NonZeroU32::new(2).unwrap());
+    source.append("a", &["2", "3", "4"]);
+    until("the other plan is at work", || function.batches().iter().any(|it| it.len() == 2)).await;
+    source.take_room_max();
+    source.append("a", &["5"]);
+    until("all was seen", || function.seen().len() == 5).await;
+    until("it reads on", || source.take_room_max() == 700).await;
     running.close().await;
 }

@@ -14,6 +14,7 @@ use forebay_daemon::clock::Clock;
 use forebay_pollers::{
     Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, RawRead, RawRecord, Reader,
     RecordFilter, Renderer, Room, Source, SourceError, SourceSettings, Stand, TrackInfo, TrackName, Tracks,
+    TracksFacts,
 };
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -40,6 +41,10 @@ struct Inner {
     panics_over: Mutex<Option<String>>,
     n_panics_in_rediscovery: AtomicU32,
     n_reads: AtomicU32,
+    /// The most records that a read had room for.
+    room_max: AtomicU32,
+    /// Records that are to wait on a track at least.
+    waiting_min: AtomicU32,
     n_opened: AtomicU32,
     n_backlogs: AtomicU32,
 }
@@ -59,6 +64,8 @@ impl FakeSource {
             panics_over: Mutex::default(),
             n_panics_in_rediscovery: AtomicU32::new(0),
             n_reads: AtomicU32::new(0),
+            room_max: AtomicU32::new(0),
+            waiting_min: AtomicU32::new(0),
             n_opened: AtomicU32::new(0),
             n_backlogs: AtomicU32::new(0),
         }))
@@ -130,6 +137,16 @@ impl FakeSource {
     /// How often readers were asked.
     pub(crate) fn n_reads(&self) -> u32 {
         self.0.n_reads.load(Ordering::SeqCst)
+    }
+
+    /// The most records that a read had room for since the last call.
+    pub(crate) fn take_room_max(&self) -> u32 {
+        self.0.room_max.swap(0, Ordering::SeqCst)
+    }
+
+    /// Its reads are counted: so many records of a track may wait.
+    pub(crate) fn set_waiting_min(&self, n: u32) {
+        self.0.waiting_min.store(n, Ordering::SeqCst);
     }
 
     /// How many readers were opened.
@@ -204,6 +221,11 @@ impl Source for FakeSource {
 }
 
 impl Tracks for FakeSource {
+    fn facts(&self) -> TracksFacts {
+        let waiting_min = self.0.waiting_min.load(Ordering::SeqCst);
+        TracksFacts { waiting_min, ..TracksFacts::default() }
+    }
+
     fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {
         Box::pin(async move {
             self.check()?;
@@ -351,6 +373,7 @@ impl Reader for FakeReader {
     fn read(&mut self, room: Room) -> BoxFuture<'_, Result<RawRead, SourceError>> {
         Box::pin(async move {
             self.source.0.n_reads.fetch_add(1, Ordering::SeqCst);
+            self.source.0.room_max.fetch_max(room.records_max, Ordering::SeqCst);
             let until = tokio::time::Instant::now() + room.wait;
             loop {
                 let source = self.source.clone();
