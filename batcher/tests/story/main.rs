@@ -7,6 +7,7 @@ mod pauses;
 mod poison;
 mod queues;
 mod reads;
+mod recorded;
 mod retries;
 mod revocations;
 mod script;
