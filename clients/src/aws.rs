@@ -11,11 +11,13 @@ mod relay;
 mod role;
 mod sdk;
 mod sign;
+mod skew;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
 
 use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
@@ -27,6 +29,7 @@ use http::{HeaderMap, Method, Request, Uri};
 use tokio::sync::Mutex;
 use tracing::warn;
 
+use self::skew::ClockSkew;
 use crate::exchange::{Answer, ExchangeError, Limits};
 use crate::http::{HttpClient, HttpClients};
 use crate::mark::Mark;
@@ -260,7 +263,7 @@ impl Aws {
             }
             Ok(_) => {}
         }
-        Ok(AwsClient { access, service })
+        Ok(AwsClient { access, service, skew: Arc::default() })
     }
 
     /// What all share who call a service, with what is written of the target's account in front of it.
@@ -349,7 +352,10 @@ impl Aws {
         }
         let tried =
             format!("role {} of STS at {} with {}", role.role_arn, sts.endpoint, sts.credentials.tried());
-        let taker = RoleTaker { role: role.clone(), sts: AwsClient { access: sts, service: &STS } };
+        let taker = RoleTaker {
+            role: role.clone(),
+            sts: AwsClient { access: sts, service: &STS, skew: Arc::default() },
+        };
         let made = KeptCredentials::of_role(taker, tried);
         providers.push((origin, made.clone()));
         made
@@ -390,11 +396,13 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Sends signed requests to one service in one region.
+/// Sends signed requests to one service in one region. What answers show of the service's clock, clones share:
+/// what is refused because this machine's clock is off may be sent again.
 #[derive(Debug, Clone)]
 pub struct AwsClient {
     access: AwsAccess,
     service: &'static AwsService,
+    skew: Arc<ClockSkew>,
 }
 
 impl AwsClient {
@@ -490,13 +498,15 @@ impl AwsClient {
             .map_err(|error: http::uri::InvalidUri| ExchangeError::NotSent(error.into()))?;
         *request.headers_mut() = headers;
         let scope = sign::Scope { service: self.service.signed_for, region, identity: &identity.into() };
-        sign::sign(&mut request, hash, &scope, std::time::SystemTime::now())
-            .map_err(ExchangeError::NotSent)?;
+        let sent = SystemTime::now();
+        sign::sign(&mut request, hash, &scope, self.skew.correct(sent)).map_err(ExchangeError::NotSent)?;
         // After the signature, which does not cover it: proxies change it.
         request
             .headers_mut()
             .insert(USER_AGENT, HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION"))));
-        http.exchange(request, limits).await
+        let answer = http.exchange(request, limits).await?;
+        self.skew.learn(&answer.head.headers, sent, SystemTime::now());
+        Ok(answer)
     }
 }
 

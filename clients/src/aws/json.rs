@@ -4,7 +4,6 @@
 mod failed;
 mod retry;
 mod signer;
-mod skew;
 mod stamp;
 mod stream;
 #[cfg(test)]
@@ -24,10 +23,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use self::failed::Failed;
 use self::retry::RetryBudget;
 use self::signer::JsonSigner;
-use self::skew::ClockSkew;
 use self::stamp::Stamp;
 pub use self::stream::JsonStream;
 pub use self::text::{AnswerText, WireText, read_answer};
+use super::skew::{ClockSkew, TELLING_MS};
 use super::{AwsAccess, AwsError, CallFailure, KeptCredentials, judged, sign, with_causes};
 use crate::exchange::{Answer, Limits};
 use crate::http::HttpClient;
@@ -115,13 +114,14 @@ impl JsonClient {
     }
 
     /// Calls, and again after a pause while the failure may pass: no connection, no whole answer in time, a
-    /// status of 500, 502, 503 or 504, a throttle, or a clock that is off by what the answer shows. Gives the
-    /// body of an answer that says that it worked, as it came.
+    /// status of 500, 502, 503 or 504, a throttle, or a clock that is off by what the answer shows; what is refused
+    /// for the clock is called again at once, whatever tries are left. Gives the body of an answer that says that
+    /// it worked, as it came.
     ///
     /// # Errors
     /// The failure of the last try.
     pub async fn call(&self, call: JsonCall) -> Result<Bytes, CallFailure> {
-        let mut n_tries = 0;
+        let (mut n_tries, mut is_corrected) = (0, false);
         loop {
             let failed = match self.once(&call).await {
                 Ok(body) => {
@@ -130,6 +130,11 @@ impl JsonClient {
                 }
                 Err(failed) => failed,
             };
+            // Once, and no try of the caller's: what was wrong with it is mended, and who is refused so is counted
+            // for nothing.
+            if failed.is_clock_mended && !std::mem::replace(&mut is_corrected, true) {
+                continue;
+            }
             n_tries += 1;
             if !failed.retry_cost().is_some_and(|cost| n_tries < call.tries && self.budget.take(cost)) {
                 return Err(failed.failure);
@@ -140,12 +145,17 @@ impl JsonClient {
 
     async fn once(&self, call: &JsonCall) -> Result<Bytes, Failed> {
         let until = Instant::now() + call.limits.time;
+        let signed_with = self.skew.millis();
         let (request, sent) = self.signed(call, until).await?;
         let limits = Limits { time: until - Instant::now(), ..call.limits };
         let Answer { head, body } =
             self.http.exchange(request, limits).await.map_err(|error| Failed::lost(&error))?;
         let skew = self.skew.learn(&head.headers, sent, SystemTime::now());
-        failed::judged(head, body, skew)
+        let was_off = skew.is_some_and(|it| it.abs_diff(signed_with) > TELLING_MS);
+        failed::judged(head, body, skew).map_err(|mut it| {
+            it.is_clock_mended &= was_off;
+            it
+        })
     }
 
     /// The signed request, and when it was signed.

@@ -195,8 +195,16 @@ impl DynamoClient {
         serde_json::from_slice(&answer).map_err(|error| unusable(call, &error))
     }
 
-    /// One call: what it answered, when it is no refusal.
+    /// One call: what it answered, when it is no refusal. What is refused for this machine's clock is called again
+    /// by the server's, which that answer has shown.
     async fn ask(&self, api: &'static str, call: &'static str, body: &Value) -> Result<Bytes, DynamoError> {
+        match self.once(api, call, body).await {
+            Err(DynamoError::Clock(_)) => self.once(api, call, body).await,
+            told => told,
+        }
+    }
+
+    async fn once(&self, api: &'static str, call: &'static str, body: &Value) -> Result<Bytes, DynamoError> {
         let client = if api == TABLES { &self.tables } else { &self.streams };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::retry::RetryCost;
-use super::skew::TELLING_MS;
+use crate::aws::skew::TELLING_MS;
 use crate::aws::{CallFailure, with_causes};
 use crate::exchange::{BodyError, ExchangeError, coding_of, compressed};
 
@@ -51,12 +51,14 @@ pub(super) struct Failed {
     /// How long the service asks to wait.
     pub(super) retry_after: Option<Duration>,
     cost: Option<RetryCost>,
+    /// It was refused for the time of its signature, and its answer shows the right one.
+    pub(super) is_clock_mended: bool,
 }
 
 impl Failed {
     /// Trying again would not help.
     pub(super) fn final_one(failure: CallFailure) -> Self {
-        Self { failure, retry_after: None, cost: None }
+        Self { failure, retry_after: None, cost: None, is_clock_mended: false }
     }
 
     /// There is no answer.
@@ -65,7 +67,7 @@ impl Failed {
     }
 
     fn without_answer(text: String) -> Self {
-        Self { failure: CallFailure::Unreachable(text), retry_after: None, cost: Some(RetryCost::Lost) }
+        Self { cost: Some(RetryCost::Lost), ..Self::final_one(CallFailure::Unreachable(text)) }
     }
 
     /// What a retry costs; `None` where it would not help.
@@ -119,13 +121,14 @@ fn of_answer(head: &Parts, skew: Option<i64>, code: Option<&str>, failure: CallF
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     );
-    let cost = if is(&THROTTLES) || (is(&OF_TIME) && skew.is_some_and(|it| it.unsigned_abs() > TELLING_MS)) {
+    let is_clock_mended = is(&OF_TIME) && skew.is_some_and(|it| it.unsigned_abs() > TELLING_MS);
+    let cost = if is(&THROTTLES) || is_clock_mended {
         Some(RetryCost::Asked)
     } else {
         (is_transient || is(&TIMEOUTS)).then_some(RetryCost::Lost)
     };
     let retry_after = head.headers.get("x-amz-retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
-    Failed { failure, cost, retry_after: retry_after.map(Duration::from_millis) }
+    Failed { failure, cost, retry_after: retry_after.map(Duration::from_millis), is_clock_mended }
 }
 
 /// What is said of an error. Texts only: what is none says nothing.

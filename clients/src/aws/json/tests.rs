@@ -220,6 +220,16 @@ async fn a_clock_that_is_off_is_corrected_by_the_answer_that_refuses_its_signatu
     assert!((3_590..=3_610).contains(&apart), "{signed:?}");
     script.call(1).await.unwrap();
     assert!(time_of(&script.requests()[2]) >= signed[1], "what was learned lasts");
+    // At its first call as well, and where every call is tried once.
+    let script = Script::start(answers(3_600)).await;
+    assert_eq!(script.call(1).await.unwrap(), "{}");
+    assert_eq!(script.requests().len(), 2);
+    let still_refused = answers(3_600).remove(0);
+    let script = Script::start(vec![still_refused]).await;
+    assert_eq!(script.call(1).await, answered("InvalidSignatureException", "Signature expired"));
+    assert_eq!(script.requests().len(), 2, "once, and not for ever");
+    assert_eq!(script.call(1).await, answered("InvalidSignatureException", "Signature expired"));
+    assert_eq!(script.requests().len(), 3, "what was signed with that time is refused for something else");
     let script = Script::start(answers(200)).await;
     assert_eq!(script.call(3).await, answered("InvalidSignatureException", "Signature expired"));
     assert_eq!(script.requests().len(), 1, "so little is no clock that is off");

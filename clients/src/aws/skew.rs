@@ -21,9 +21,14 @@ static DATES: DateTimeParser = DateTimeParser::new();
 pub(super) struct ClockSkew(AtomicI64);
 
 impl ClockSkew {
+    /// Milliseconds that the service's clock is taken to be ahead.
+    pub(super) fn millis(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// What the service's clock shows at this time of ours.
     pub(super) fn correct(&self, now: SystemTime) -> SystemTime {
-        let millis = self.0.load(Ordering::Relaxed);
+        let millis = self.millis();
         let by = Duration::from_millis(millis.unsigned_abs());
         let corrected = if millis < 0 { now.checked_sub(by) } else { now.checked_add(by) };
         corrected.unwrap_or(now)
