@@ -4,7 +4,7 @@ use forebay_batcher::{Fault, UnixMillis};
 use forebay_config::Code;
 use serde::Serialize;
 
-use crate::sentence::one_line;
+use crate::sentence::{advice, one_line};
 use crate::status::wall_time;
 
 /// Whose error it was.
@@ -46,7 +46,8 @@ impl LastError {
         Self {
             of,
             track: (!track.is_empty()).then(|| track.to_owned()),
-            message: one_line(first),
+            // What a function says is its own; all else ends with what to do.
+            message: if of == ErrorOf::Function { one_line(first) } else { advice(first) },
             code: error.code,
             at: wall_time(at),
         }

@@ -316,7 +316,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// The same of what we say of a source ourselves, which ends with what to do.
-fn advice(text: &str) -> String {
+pub fn advice(text: &str) -> String {
     cut(text, 600)
 }
 
