@@ -66,6 +66,9 @@ pub(super) struct FakeState {
     /// Ends of shards tell no children.
     tells_no_children: bool,
     is_disabled: bool,
+    /// How long a description takes, and how often it was asked for.
+    description_takes: Duration,
+    n_described: usize,
     /// Nothing can be read of a shard that has no records left.
     is_horizon_refused: bool,
     pub(super) push: PushManners,
@@ -201,6 +204,14 @@ pub(super) fn number_of(id: &str, n_shards: usize) -> Option<usize> {
 impl ShardCalls for FakeStream {
     fn describe(&self) -> BoxFuture<'_, Result<StreamDescription, ShardError>> {
         Box::pin(async {
+            let takes = {
+                let mut state = self.lock();
+                state.n_described += 1;
+                state.description_takes
+            };
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
             let state = self.working()?;
             let description = self.accent.description(state.n_made);
             Ok(StreamDescription { is_disabled: state.is_disabled, ..description })
@@ -277,6 +288,8 @@ impl FakeStreamSubject {
             n_made: 1,
             tells_no_children: false,
             is_disabled: false,
+            description_takes: Duration::ZERO,
+            n_described: 0,
             is_horizon_refused: false,
             push: PushManners::default(),
         };
@@ -301,6 +314,16 @@ impl FakeStreamSubject {
     /// Ends of shards tell their children, or do not.
     pub(crate) fn set_tells_no_children(&self, tells_no_children: bool) {
         self.fake.lock().tells_no_children = tells_no_children;
+    }
+
+    /// A description takes so long.
+    pub(crate) fn set_description_takes(&self, takes: Duration) {
+        self.fake.lock().description_takes = takes;
+    }
+
+    /// How often the stream was asked what it is.
+    pub(crate) fn n_described(&self) -> usize {
+        self.fake.lock().n_described
     }
 
     /// Retention takes all records of a closed shard, which is still listed.

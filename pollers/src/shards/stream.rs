@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub(crate) struct ShardStream {
     closed: Mutex<BTreeSet<String>>,
     /// When it was described last, and what it was.
     seen: Mutex<(Instant, StreamDescription)>,
+    /// One asks for all which stream it is; how often that was done.
+    asking: (tokio::sync::Mutex<()>, AtomicU64),
 }
 
 impl ShardStream {
@@ -62,7 +65,8 @@ impl ShardStream {
         it: StreamDescription,
     ) -> Self {
         let (pace, ended, seen) = (Pace::new(facts.rate), Notify::new(), Mutex::new((Instant::now(), it)));
-        Self { calls, traits, facts, pace, ended, closed: Mutex::default(), seen }
+        let (closed, asking) = Default::default();
+        Self { calls, traits, facts, pace, ended, closed, seen, asking }
     }
 
     /// What people call it.
@@ -110,10 +114,30 @@ impl ShardStream {
 
     /// The shard that a track is. One of a stream that was deleted and made anew is none of this stream's.
     pub(super) async fn shard(&self, track: &TrackName) -> Result<String, SourceError> {
-        let (at, seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(seen) = self.seen_lately() {
+            return self.shard_of(&seen, track);
+        }
         // A stream allows some ten descriptions a second, and hundreds of shards may make their iterators at
-        // once.
-        if at.elapsed() < SAME_FOR { self.shard_of(&seen, track) } else { self.shard_anew(track).await }
+        // once: one asks, and the others wait for its answer.
+        let (asking, n_asked) = &self.asking;
+        let n_before = n_asked.load(Ordering::Relaxed);
+        let turn = asking.lock().await;
+        if let Some(seen) = self.seen_lately() {
+            return self.shard_of(&seen, track);
+        }
+        if n_asked.load(Ordering::Relaxed) != n_before {
+            // Who asked for all has failed: one after the other would be long.
+            drop(turn);
+            return self.shard_anew(track).await;
+        }
+        let shard = self.shard_anew(track).await;
+        n_asked.fetch_add(1, Ordering::Relaxed);
+        shard
+    }
+
+    fn seen_lately(&self) -> Option<StreamDescription> {
+        let (at, seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (at.elapsed() < SAME_FOR).then_some(seen)
     }
 
     /// The same, after the stream was asked what it is.

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use forebay_batcher::Watermark;
 use forebay_config::StartingPosition;
+use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::fake::FakeStreamSubject;
 use crate::contract::{Subject, TreeSubject, read_rest, room};
-use crate::source::{Known, PlaceError, RawRead, RawRecord, Source, SourceError, Standing};
+use crate::source::{Known, PlaceError, RawRead, RawRecord, Source, SourceError, Standing, TrackName};
 
 /// Runs the rules, each on a stream of its own that allows any number of calls.
 pub(crate) async fn check_stream(subject: impl Fn() -> FakeStreamSubject) {
@@ -18,6 +20,7 @@ pub(crate) async fn check_stream(subject: impl Fn() -> FakeStreamSubject) {
     a_restart_at_the_last_record_tells_no_gap(subject()).await;
     a_shard_that_ends_without_telling_its_children_has_them_listed_at_once(subject()).await;
     an_operator_names_a_sequence_number_that_the_shard_has(subject()).await;
+    hundreds_of_shards_that_begin_at_once_ask_once_which_stream_it_is(subject()).await;
 }
 
 /// The same for a stream that is pushed: what is its own about reads that stop in the middle of a shard is left
@@ -131,6 +134,27 @@ async fn a_shard_that_ends_without_telling_its_children_has_them_listed_at_once(
     let mut reader = tracks.open(&subject.name(root), &first(source.as_ref())).await.unwrap();
     assert!(reader.read(room(1)).await.unwrap().ended);
     tokio::time::timeout(Duration::from_secs(1), tracks.changed()).await.expect("it says so");
+}
+
+async fn hundreds_of_shards_that_begin_at_once_ask_once_which_stream_it_is(mut subject: FakeStreamSubject) {
+    let shards: Vec<usize> = (0..300).map(|_| subject.add_track()).collect();
+    subject.set_description_takes(Duration::from_millis(100));
+    let source = subject.source();
+    let begin = async |name: TrackName| {
+        let mut reader = source.tracks().unwrap().open(&name, &first(source.as_ref())).await?;
+        reader.read(room(1)).await
+    };
+    for is_broken in [false, true] {
+        // What was known of it is too old by then.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        subject.set_broken(is_broken);
+        let (n_before, began) = (subject.n_described(), Instant::now());
+        let begun = join_all(shards.iter().map(|it| begin(subject.name(*it)))).await;
+        assert!(begun.iter().all(|it| it.is_err() == is_broken));
+        // Where the one who asks hears nothing the others do not wait for one another.
+        assert!(is_broken || subject.n_described() == n_before + 1, "{}", subject.n_described() - n_before);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
 }
 
 async fn an_operator_names_a_sequence_number_that_the_shard_has(mut subject: FakeStreamSubject) {
