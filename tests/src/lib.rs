@@ -1,10 +1,12 @@
 //! Helpers for the tests of the whole: the binary as a user runs it, and waiting for a state.
 
 pub mod aws_tools;
+pub mod calendar;
 pub mod daemon;
 pub mod dynamodb_local;
 pub mod elasticmq;
 pub mod function;
+pub mod gate;
 pub mod http;
 pub mod java_server;
 mod json_server;

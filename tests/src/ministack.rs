@@ -8,6 +8,8 @@
 //! - Invocations beyond a function's reserved concurrency are throttled as on AWS; an account's cap is 10 by
 //!   default, not 1,000.
 //! - A topic's signature is a word.
+//! - Numbers of records of its streams begin with zeros and are compared as texts: who asks for the place of one
+//!   without them, as for a number, is shown nothing that is there already.
 
 use std::collections::BTreeMap;
 use std::fs::File;

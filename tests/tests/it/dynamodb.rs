@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::api_scene::await_state;
 use crate::journal::{Journal, first_times_of};
-use crate::scene::Scene;
+use crate::scene::{Scene, is_long};
 
 /// A server, a folder, and functions that write down what they are given.
 struct Tables<S> {
@@ -291,7 +291,7 @@ fn a_function_carries_a_state_over_tumbling_windows_of_a_table() {
 fn a_change_written_right_after_a_mapping_at_latest_is_enabled_is_delivered() {
     let it = Tables::with_arns_of_aws();
     let stream = it.server.create("orders");
-    let journals: Vec<Journal> = (0..20).map(|_| Journal::default()).collect();
+    let journals: Vec<Journal> = (0..if is_long() { 200 } else { 20 }).map(|_| Journal::default()).collect();
     let functions: Vec<Function> = journals.iter().map(Journal::function).collect();
     let named: Vec<_> = functions.iter().enumerate().map(|(idx, it)| (format!("f{idx}"), it)).collect();
     it.config(&named, " []");

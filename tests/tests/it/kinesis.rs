@@ -227,7 +227,7 @@ fn an_event_of_a_stream_is_lambdas_own_byte_for_byte() {
 fn a_record_written_right_after_a_mapping_at_latest_is_enabled_is_delivered() {
     let it = Streams::new();
     let arn = it.server.create("orders", 1);
-    let journals: Vec<Journal> = (0..20).map(|_| Journal::default()).collect();
+    let journals: Vec<Journal> = (0..if is_long() { 200 } else { 20 }).map(|_| Journal::default()).collect();
     let functions: Vec<Function> = journals.iter().map(Journal::function).collect();
     let named: Vec<_> = functions.iter().enumerate().map(|(idx, it)| (format!("f{idx}"), it)).collect();
     it.config(&named, " []");

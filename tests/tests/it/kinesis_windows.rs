@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use forebay_tests::calendar::Civil;
 use forebay_tests::daemon::Daemon;
 use forebay_tests::function::{Answer, Function};
 use forebay_tests::wait;
@@ -115,22 +116,5 @@ fn start_of(journal: &Journal, name: &str) -> String {
         events.iter().flat_map(|event| event["Records"].as_array().cloned().unwrap_or_default());
     let record = records.find(|it| it["eventID"] == json!(name)).expect("it was given");
     let arrival = record["kinesis"]["approximateArrivalTimestamp"].as_f64().expect("a number");
-    iso((arrival as u64) / SECONDS * SECONDS)
-}
-
-/// `2020-12-09T07:04:00Z`, by the days of the calendar.
-fn iso(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March, so that a leap day is the last of one.
-    let day = days + 719_468;
-    let era = day / 146_097;
-    let of_era = day % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second % 3_600 / 60, second % 60);
-    format!("{year:04}-{month:02}-{of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
+    Civil::of((arrival as u64) / SECONDS * SECONDS).iso()
 }
