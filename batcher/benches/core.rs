@@ -313,6 +313,7 @@ fn plan(row: &Row) -> Plan {
         held_bytes_max: 4 << 30,
         ahead_max: 1_000_000,
         waiting_min: 100,
+        durable_cuts: false,
         queue: None,
     }
 }

@@ -166,6 +166,20 @@ pub struct Attempt {
     pub item_actions: bool,
     /// The tumbling window of its records, whose state its answer must give back.
     pub window: Option<Box<TumblingWindow>>,
+    /// The lane that all its records are of; `None` where they are of several, or of a queue.
+    pub lane: Option<BatchLane>,
+}
+
+/// A lane of a track, as an attempt on it is told: its records come in order, and none of another attempt on
+/// the same lane runs meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLane {
+    /// The track.
+    pub track: TrackIdx,
+    /// Which of its lanes, from zero on.
+    pub lane: u32,
+    /// How many lanes the track has. A record's lane follows from its key and this number.
+    pub n_lanes: u32,
 }
 
 impl Attempt {

@@ -78,9 +78,12 @@ impl Runs {
                     continue;
                 }
                 // a crash after an attempt that no checkpoint knows would give the next life that retry
-                // anew. A first attempt has nothing to lose yet.
+                // anew. A first attempt has nothing to lose yet, unless its cut is to last.
                 What::Attempt(attempted) if attempted.n_invokes > 0 && !self.is_durable(run, step, books) => {
-                    Status::Durable
+                    Status::Durable { since: books.cx.now.tick }
+                }
+                What::Attempt(_) if !self.is_cut_kept(run, step, books) => {
+                    Status::Durable { since: books.cx.now.tick }
                 }
                 What::Attempt(attempted) if attempted.not_before > books.cx.now.tick => {
                     Status::Retry { until: attempted.not_before }
@@ -93,7 +96,9 @@ impl Runs {
                     self.discard_first(id, books);
                     continue;
                 }
-                What::GivenUp(_) if !self.is_durable(run, step, books) => Status::Durable,
+                What::GivenUp(_) if !self.is_durable(run, step, books) => {
+                    Status::Durable { since: books.cx.now.tick }
+                }
                 What::GivenUp(given_up)
                     if given_up.n_refused > 0
                         && matches!(&run.status, Status::Redeliver { until, .. } if *until > books.cx.now.tick) =>
@@ -125,7 +130,7 @@ impl Runs {
         let is_ready = matches!(status, Status::Ready { .. });
         let (before, now) = (deadlines(&run.status), deadlines(&status));
         let is_not_reached = is_ready && run.not_reached().is_some();
-        if matches!(status, Status::Durable) {
+        if matches!(status, Status::Durable { .. }) {
             for idx in run.tracks() {
                 books.tracks.wait_for_commit(idx, id);
             }
@@ -165,6 +170,18 @@ impl Runs {
             Hold::Lane(idx, _) => books.tracks.is_durable(*idx, step.mark),
             Hold::Group(_) => true,
         })
+    }
+
+    /// Whether a step may be tried as it is cut: where cuts are to last it is durable, and of a track whose
+    /// store fails none begins (F-2).
+    fn is_cut_kept(&self, run: &BatchRun, step: &Step, books: &Books) -> bool {
+        let is_fresh = |what: &What| matches!(what, What::Attempt(it) if it.n_invokes == 0);
+        // The end of a window holds no record: that it is over a checkpoint says anyway.
+        if !books.cx.plan.durable_cuts || step.finale().is_some() {
+            return true;
+        }
+        let is_failing = || run.tracks().any(|idx| books.tracks.is_store_failing(idx));
+        self.is_durable(run, step, books) && !(is_fresh(&step.what) && is_failing())
     }
 
     /// Nothing is left of a batch run: its lanes and groups are free.
@@ -272,7 +289,7 @@ fn deadlines(status: &Status) -> (Option<Tick>, Option<Tick>) {
         Status::Redeliver { until, .. } => (None, Some(*until)),
         Status::New
         | Status::Filling
-        | Status::Durable
+        | Status::Durable { .. }
         | Status::Paused
         | Status::Ready { .. }
         | Status::InFlight { .. }

@@ -39,6 +39,9 @@ pub struct Plan {
     /// However small the batches, as many records may wait on a track: a read that brings few costs much for
     /// each.
     pub waiting_min: u32,
+    /// A batch is durable as it was cut before it is tried, so that a repeat is the same batch. Only for
+    /// tracks, where batches do not mix them and a function rejects no record amid others.
+    pub durable_cuts: bool,
     /// Queues only: how receives run.
     pub queue: Option<QueuePlan>,
 }

@@ -22,6 +22,8 @@ pub enum Rule {
     B1,
     /// Reasons of a batch.
     B2,
+    /// Cuts that last.
+    B3,
     /// The retry limit.
     R1,
     /// The age limit.
@@ -108,7 +110,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -118,6 +120,7 @@ impl Rule {
         Self::O2,
         Self::B1,
         Self::B2,
+        Self::B3,
         Self::R1,
         Self::R2,
         Self::R3,
@@ -173,6 +176,7 @@ impl Rule {
             Self::O2 => "O-2",
             Self::B1 => "B-1",
             Self::B2 => "B-2",
+            Self::B3 => "B-3",
             Self::R1 => "R-1",
             Self::R2 => "R-2",
             Self::R3 => "R-3",
@@ -236,6 +240,9 @@ impl Rule {
             Self::O2 => "an attempt holds all its lanes; no lane is held twice",
             Self::B1 => "a batch keeps its record and byte limits, unless it is a single record",
             Self::B2 => "a fresh batch has the count, the bytes or the age that its reason names",
+            Self::B3 => {
+                "where cuts are to last, an attempt holds what a durable slice of its lane holds, from its first record to its last"
+            }
             Self::R1 => {
                 "no attempt beyond the retry limit; halving and not reaching the function spend none; a track's counts survive a crash"
             }

@@ -97,6 +97,11 @@ pub enum TrackState {
         /// Why it was closed.
         why: BatchReason,
     },
+    /// A batch is cut and waits until its cut is durable ([`crate::Plan::durable_cuts`]).
+    WritingBatch {
+        /// Since when.
+        since: Tick,
+    },
     /// A batch is ready and the mapping's rate limit lets nothing through.
     RateLimited {
         /// Since when it is ready.

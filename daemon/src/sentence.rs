@@ -123,6 +123,12 @@ pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
                 gate.who_has_the_slots()
             )
         }
+        TrackState::WritingBatch { since } => {
+            format!(
+                "A batch has been cut {} and waits until that is durable, by `batch_identity: durable`.",
+                for_(*since)
+            )
+        }
         TrackState::RateLimited { since, until } => {
             format!(
                 "A batch has been ready {}: rate limited, by `rate_limit` of the mapping; the next invocation starts {}.",
@@ -253,6 +259,7 @@ pub fn word(state: &TrackState) -> &'static str {
         TrackState::Retrying { .. } => "Retrying",
         TrackState::Invoking { .. } => "Invoking",
         TrackState::WaitingForSlot { .. } => "WaitingForSlot",
+        TrackState::WritingBatch { .. } => "WritingBatch",
         TrackState::RateLimited { .. } => "RateLimited",
         TrackState::Batching { .. } => "Batching",
         TrackState::TooFarAhead { .. } => "TooFarAhead",
@@ -407,6 +414,10 @@ mod tests {
             TrackState::WaitingForSlot { since, why: BatchReason::Count },
             "A batch, closed because it was full, has waited for 1 min 0 s for a free slot: `reserved_concurrent_executions` of its function \
              and `maximum_concurrency` of the mapping say how many there are.",
+        );
+        check(
+            TrackState::WritingBatch { since },
+            "A batch has been cut for 1 min 0 s and waits until that is durable, by `batch_identity: durable`.",
         );
         check(
             TrackState::RateLimited { since, until: next },

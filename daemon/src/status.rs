@@ -204,7 +204,7 @@ impl<'a> StateParts<'a> {
             TrackState::RateLimited { since, until } => {
                 Self { since: Some(*since), until: Some(*until), ..Self::new(Weight::Waits) }
             }
-            TrackState::WaitingForSlot { since, .. } => {
+            TrackState::WaitingForSlot { since, .. } | TrackState::WritingBatch { since } => {
                 Self { since: Some(*since), ..Self::new(Weight::Waits) }
             }
             TrackState::OutOfRoom { .. } | TrackState::TooFarAhead { .. } => Self::new(Weight::Waits),

@@ -178,6 +178,9 @@ fn advice(track: &TrackView) -> Option<&'static str> {
         "WaitingForSlot" => {
             "Raise `reserved_concurrent_executions` or `maximum_concurrency`, or make the function faster."
         }
+        "WritingBatch" => {
+            "Nothing: it takes a commit. If it takes long, look at the disk of the data folder."
+        }
         "RateLimited" => "Nothing, if that is what the limit is for; else raise `rate_limit` of the mapping.",
         "WindowOpen" => {
             "Nothing: its last invocation comes when a later record has arrived, or two minutes after its end."

@@ -17,6 +17,16 @@ impl Runs {
             self.advance(id, books);
             return None;
         }
+        let is_kept = self
+            .batch_runs
+            .get(id)
+            .is_some_and(|run| run.steps.front().is_none_or(|step| self.is_cut_kept(run, step, books)));
+        if !is_kept {
+            // Cut anew for its age, or its store has failed since it joined the line.
+            self.set_status(id, Status::New, books);
+            self.advance(id, books);
+            return None;
+        }
         let run = self.batch_runs.get_mut(id)?;
         let lane = run.lane();
         let Some(Step { what: What::Attempt(attempted), .. }) = run.steps.front_mut() else {
@@ -45,6 +55,7 @@ impl Runs {
             partial_responses: run.limits.partial_responses,
             item_actions: run.limits.item_actions,
             window,
+            lane: lane.map(|(track, lane)| BatchLane { track, lane, n_lanes: books.tracks.n_lanes(track) }),
         };
         // Counted as it starts: one whose answer never comes was an attempt as well.
         attempted.n_invokes += 1;
@@ -95,6 +106,7 @@ impl Runs {
             let n_fresh = attempted.slice.records().iter().take_while(|it| !is_expired(it)).count();
             if n_fresh > 0 {
                 run.split_first(n_fresh);
+                self.keep_new_cut(id, books);
                 // S-1: what needs none of its lanes does not wait for its attempt.
                 if let Some(parted) = self.part(id, books) {
                     self.advance(parted, books);
@@ -103,10 +115,18 @@ impl Runs {
             }
             let n_expired = attempted.slice.records().iter().take_while(|it| is_expired(it)).count();
             let (expired, rest) = attempted.slice.split_at(n_expired);
-            (expired.records().to_vec(), rest.records().to_vec())
+            (expired.records().to_vec(), vec![rest.records().to_vec()])
         } else {
-            // Whatever is given up is not tried again, so the younger may pass it.
-            attempted.slice.records().iter().cloned().partition(is_expired)
+            // Whatever is given up is not tried again, so the younger may pass it. A checkpoint says each
+            // stretch of them by itself, and where cuts are to last each is one.
+            let parts = attempted.slice.records().chunk_by(|one, next| is_expired(one) == is_expired(next));
+            let (expired, fresh): (Vec<_>, Vec<_>) = parts.partition(|part| is_expired(&part[0]));
+            let fresh = if books.cx.plan.durable_cuts {
+                fresh.into_iter().map(<[Record]>::to_vec).collect()
+            } else {
+                vec![fresh.concat()]
+            };
+            (expired.concat(), fresh)
         };
         if attempted.n_invokes == 0 {
             books.cx.counts.given_up_uninvoked += expired.len() as u64;
@@ -114,20 +134,29 @@ impl Runs {
         // The attempt that was refused for age counts: so AWS was recorded to do.
         let given_up = GivenUpSlice {
             n_invokes: attempted.n_invokes + 1,
-            ..AttemptedSlice { slice: Slice::new(expired), reply: None, ..attempted }
+            ..AttemptedSlice { slice: Slice::new(expired), reply: None, ..attempted.clone() }
                 .give_up(Condition::AgeExceeded)
         };
         let given_up = pause_exhausted(given_up, books);
         books.cx.mark += 1;
         let mark = books.cx.mark;
         let old = run.steps.pop_front().expect("it was looked at");
-        if !fresh.is_empty() {
+        for fresh in fresh.into_iter().rev().filter(|it| !it.is_empty()) {
             run.steps.push_front(Step {
-                what: What::Attempt(AttemptedSlice { slice: Slice::new(fresh), ..attempted }),
-                mark: old.mark,
+                what: What::Attempt(AttemptedSlice { slice: Slice::new(fresh), ..attempted.clone() }),
+                // Where cuts are to last, this is another one.
+                mark: if books.cx.plan.durable_cuts { mark } else { old.mark },
             });
         }
         run.steps.push_front(Step { what: What::GivenUp(given_up), mark });
+        self.mark_run_dirty(id, books);
+    }
+
+    /// The first step was cut in two. Where cuts are to last, both are written down.
+    fn keep_new_cut(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get_mut(id).filter(|_| books.cx.plan.durable_cuts) else { return };
+        books.cx.mark += 1;
+        run.steps.iter_mut().take(2).for_each(|step| step.mark = books.cx.mark);
         self.mark_run_dirty(id, books);
     }
 

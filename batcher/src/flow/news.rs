@@ -20,7 +20,8 @@ impl Runs {
             Effect::Durable(batch_runs) => {
                 for id in batch_runs {
                     // One that was looked at since for another reason waits for another commit, or for none.
-                    if self.batch_runs.get(id).is_some_and(|run| run.status == Status::Durable) {
+                    if self.batch_runs.get(id).is_some_and(|run| matches!(run.status, Status::Durable { .. }))
+                    {
                         self.advance(id, books);
                     }
                 }
@@ -49,7 +50,7 @@ impl Runs {
             n_failures: 0,
             n_invokes: 0,
             why,
-            not_before: Tick::default(),
+            not_before: if books.cx.plan.durable_cuts { books.cx.now.tick } else { Tick::default() },
             asked_wait: Duration::ZERO,
             is_pardoned: false,
             reply: None,
@@ -69,6 +70,12 @@ impl Runs {
         books.receipts.hold_batch(id, holds);
         books.tracks.hold_batch(id, holds, is_oversize, self, &mut books.cx);
         if is_oversize {
+            self.advance(id, books);
+            return None;
+        }
+        if books.cx.plan.durable_cuts && finale.is_none() {
+            // Written down first. By the time that this is durable its slot is another's.
+            self.mark_run_dirty(id, books);
             self.advance(id, books);
             return None;
         }

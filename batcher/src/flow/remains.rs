@@ -24,8 +24,8 @@ impl Runs {
             let kept = &filling.slice;
             let given_up = kept.given_up.clone();
             let reply = given_up.as_ref().and_then(|it| it.reply.clone()).map(Box::new);
-            let (n_failures, n_invokes, not_before) =
-                (kept.n_failures, kept.n_invokes.max(1), filling.not_before);
+            // Only what was cut to last is kept untried.
+            let (n_failures, n_invokes, not_before) = (kept.n_failures, kept.n_invokes, filling.not_before);
             let attempted = AttemptedSlice {
                 slice,
                 n_failures,
@@ -104,7 +104,7 @@ impl Runs {
             }
             Status::New
             | Status::Filling
-            | Status::Durable
+            | Status::Durable { .. }
             | Status::Paused
             | Status::Retry { .. }
             | Status::Ready { .. }

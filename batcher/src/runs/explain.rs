@@ -70,8 +70,9 @@ fn run_states(batch_runs: &[&BatchRun]) -> Option<TrackState> {
     };
     let retrying = || {
         batch_runs.iter().find_map(|run| {
-            let attempted =
-                attempted(run).filter(|_| matches!(run.status, Status::Retry { .. } | Status::Durable))?;
+            let attempted = attempted(run)
+                .filter(|_| matches!(run.status, Status::Retry { .. } | Status::Durable { .. }))
+                .filter(|it| it.n_invokes > 0)?;
             let (next, since) = (attempted.not_before, run.failing_since.unwrap_or(attempted.not_before));
             Some(TrackState::Retrying {
                 n_failures: attempted.n_failures,
@@ -96,6 +97,7 @@ fn run_states(batch_runs: &[&BatchRun]) -> Option<TrackState> {
                 since,
                 why: attempted(run).map_or(BatchReason::Retry, |attempted| attempted.why),
             }),
+            Status::Durable { since } => attempted(run).map(|_| TrackState::WritingBatch { since }),
             _ => None,
         })
     };

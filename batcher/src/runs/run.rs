@@ -75,7 +75,10 @@ pub(crate) enum Status {
     /// For the records of a former life.
     Filling,
     /// For its checkpoint to be durable.
-    Durable,
+    Durable {
+        /// Since when.
+        since: Tick,
+    },
     /// For an operator.
     Paused,
     /// For the end of its delay.

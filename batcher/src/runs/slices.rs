@@ -66,8 +66,9 @@ fn open_slices_of(
     match &step.what {
         What::Filling(filling) if filling.track == its.idx => out.push(filling.slice.clone()),
         What::Filling(_) => {}
-        // An untried slice is a plain part of what is read again, under whatever limits hold by then.
-        What::Attempt(attempted) if attempted.n_invokes == 0 => {}
+        // An untried slice is a plain part of what is read again, under whatever limits hold by then, unless
+        // it is to be cut the same again.
+        What::Attempt(attempted) if attempted.n_invokes == 0 && !cx.plan.durable_cuts => {}
         What::Attempt(attempted) => {
             let not_before = by_the_wall_clock(attempted.not_before, cx);
             for_each_part(&attempted.slice, finale, run, its, places, |part| {

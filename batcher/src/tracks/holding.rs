@@ -57,6 +57,11 @@ impl Tracks {
         }
     }
 
+    /// Whether the last commit of a track failed.
+    pub(crate) fn is_store_failing(&self, idx: TrackIdx) -> bool {
+        self.by_idx.get(idx).is_some_and(|track| track.committing.failing.is_some())
+    }
+
     /// Whether a change is in a durable checkpoint. A track that is not ours any more keeps nothing waiting:
     /// no batch run holds a lane of it.
     pub(crate) fn is_durable(&self, idx: TrackIdx, mark: u64) -> bool {

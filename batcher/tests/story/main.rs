@@ -1,6 +1,7 @@
 //! Stories of a machine: inputs as lines, actions as a snapshot.
 
 mod crowds;
+mod cuts;
 mod lapses;
 mod parts;
 mod pauses;

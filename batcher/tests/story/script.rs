@@ -41,6 +41,7 @@ pub(crate) fn plan() -> Plan {
         held_bytes_max: 1 << 20,
         ahead_max: 100,
         waiting_min: 0,
+        durable_cuts: false,
         queue: None,
     }
 }

@@ -532,6 +532,7 @@ fn plan(
         held_bytes_max: 0,
         ahead_max: AHEAD_MAX,
         waiting_min: WAITING_MIN,
+        durable_cuts: false,
         queue: None,
     }
 }

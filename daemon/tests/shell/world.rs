@@ -224,6 +224,7 @@ fn plan() -> Plan {
         held_bytes_max: 0,
         ahead_max: 10_000,
         waiting_min: 100,
+        durable_cuts: false,
         queue: None,
     }
 }

@@ -52,6 +52,7 @@ fn plan(queue: Option<QueuePlan>) -> Plan {
         held_bytes_max: u64::MAX,
         ahead_max: 100_000,
         waiting_min: 100,
+        durable_cuts: false,
         queue,
     }
 }

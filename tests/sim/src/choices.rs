@@ -42,8 +42,8 @@ const SHAPES: u32 = u32::MAX - 1;
 /// learnt after that from [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping
 /// may ask for beyond AWS from [`Choices::beyond`], since tracks come back from [`Choices::hands`], since what
 /// is used up may wait for an operator from [`Choices::pauses`], what there is of tumbling windows from
-/// [`Choices::windows`], and whether it is a world of another shape, and all of such a world, from
-/// [`Choices::shapes`]: streams of their own, so that the runs kept before mean what they meant.
+/// [`Choices::windows`], whether cuts are to last from [`Choices::cuts`], and whether it is a world of another
+/// shape, and all of such a world, from [`Choices::shapes`]: streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
     first: Stream,
@@ -54,6 +54,7 @@ pub struct Choices {
     hands: Stream,
     pauses: Stream,
     windows: Stream,
+    cuts: Stream,
     shapes: Stream,
 }
 
@@ -74,12 +75,13 @@ impl Choices {
         let hands = Rng::new(seed.rotate_left(8) ^ 0x0068_616e_6473).draw();
         let pauses = Rng::new(seed.rotate_left(24) ^ 0x7061_7573_6573).draw();
         let windows = Rng::new(seed.rotate_left(40) ^ 0x0077_696e_646f_7773).draw();
+        let cuts = Rng::new(seed.rotate_left(56) ^ 0x6375_7473).draw();
         let shapes = Rng::new(seed.rotate_left(40) ^ 0x7368_6170_6573).draw();
         let (later, latest) = (drawn(seeds.draw(), 128), drawn(seeds.draw(), 16));
         let (power, beyond) = (drawn(power, 64), drawn(beyond, 16));
         let (hands, pauses) = (drawn(hands, 32), drawn(pauses, 16));
-        let (windows, shapes) = (drawn(windows, 16), drawn(shapes, 4));
-        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands, pauses, windows, shapes }
+        let (windows, cuts, shapes) = (drawn(windows, 16), drawn(cuts, 4), drawn(shapes, 4));
+        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands, pauses, windows, cuts, shapes }
     }
 
     /// Choices made before.
@@ -98,17 +100,23 @@ impl Choices {
         let mut beyond = rest(&mut power);
         let mut hands = rest(&mut beyond);
         let mut pauses = rest(&mut hands);
-        let windows = rest(&mut pauses);
+        let mut windows = rest(&mut pauses);
+        let cuts = rest(&mut windows);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
         let (later, latest, power) = (replay(later), replay(latest), replay(power));
         let (beyond, hands, pauses) = (replay(beyond), replay(hands), replay(pauses));
-        let (windows, shapes) = (replay(windows), replay(shapes));
-        Self { first: replay(from), later, latest, power, beyond, hands, pauses, windows, shapes }
+        let (windows, cuts, shapes) = (replay(windows), replay(cuts), replay(shapes));
+        Self { first: replay(from), later, latest, power, beyond, hands, pauses, windows, cuts, shapes }
     }
 
     /// The stream of which shape the source has, and of all that happens in a world of such a shape.
     pub fn shapes(&mut self) -> &mut Stream {
         &mut self.shapes
+    }
+
+    /// The stream of whether a batch is cut the same again.
+    pub fn cuts(&mut self) -> &mut Stream {
+        &mut self.cuts
     }
 
     /// The stream of tumbling windows.
@@ -169,8 +177,16 @@ impl Choices {
     /// What was chosen so far.
     pub fn made(&self) -> Vec<u32> {
         let mut made = self.first.made.clone();
-        let streams =
-            [&self.later, &self.latest, &self.power, &self.beyond, &self.hands, &self.pauses, &self.windows];
+        let streams = [
+            &self.later,
+            &self.latest,
+            &self.power,
+            &self.beyond,
+            &self.hands,
+            &self.pauses,
+            &self.windows,
+            &self.cuts,
+        ];
         let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
         for stream in &streams[..n_wild] {
             made.push(LATER);

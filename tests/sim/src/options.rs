@@ -224,6 +224,7 @@ impl Options {
             options.draw_hands(choices);
             options.draw_pauses(choices);
             options.draw_windows(choices);
+            options.draw_cuts(choices);
         }
         options
     }
@@ -452,6 +453,7 @@ fn draw_plan(choices: &mut Choices, kind: Kind) -> Plan {
         held_bytes_max: choices.pick(&[1 << 30, 2000, 20_000]),
         ahead_max: choices.pick(&[1000, 4, 20]),
         waiting_min: 0,
+        durable_cuts: false,
         queue: queue
             .then(|| QueuePlan {
                 receive_max: count(choices.pick(&[10, 1, 3])),

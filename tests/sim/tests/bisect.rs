@@ -139,6 +139,7 @@ fn plan(n: u32, retries_max: u32) -> Plan {
         held_bytes_max: 1 << 20,
         ahead_max: 1000,
         waiting_min: 0,
+        durable_cuts: false,
         queue: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Worlds with tumbling windows.
+//! Worlds with tumbling windows, and worlds whose cuts last.
 
 use std::time::Duration;
 
@@ -8,6 +8,14 @@ use super::{Options, Stubborn};
 use crate::choices::{Choices, Stream};
 
 impl Options {
+    /// A world in which a batch is cut the same again. A slice of several tracks is one for each in the next
+    /// life, what a function rejects amid a batch makes two of the rest, and of a cut that waits for its commit
+    /// nobody could say which of several wild plans it is under.
+    pub(super) fn draw_cuts(&mut self, choices: &mut Choices) {
+        let may_last = !self.plan.mixes_tracks && !self.plan.retry.item_actions && !self.wild_plans;
+        self.plan.durable_cuts = may_last && choices.cuts().chance(150);
+    }
+
     /// A world whose function carries a state over windows.
     pub(super) fn draw_windows(&mut self, choices: &mut Choices) {
         let windows = choices.windows();

@@ -27,7 +27,9 @@ impl Oracle {
         };
         let new = fits(u64::from(self.plan().batch.records_max.get()), self.plan().batch.bytes_max);
         // What is left of a batch after its expired records were split off was batched before.
-        let may_be_split = self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
+        // Or cut before, to last, and not durable until now.
+        let may_be_split =
+            self.plan().durable_cuts || self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
         holds(Rule::C1, !fresh || new || may_be_split, || {
             format!("a fresh batch of {n_records} records and {n_bytes} bytes under an old plan")
         })?;

@@ -1,6 +1,7 @@
 //! The oracle: every rule as a function over effects. It sees what function, store, destination and source
 //! really did, and what the machine was told; never what the machine believes.
 
+mod cuts;
 mod effects;
 mod hands;
 mod hidden;

@@ -322,8 +322,10 @@ impl Oracle {
     /// The limits of a batch that is tried for the first time; `None` where it may have been cut under an
     /// older plan.
     pub(crate) fn limits_of_a_fresh_batch(&self) -> Option<Limits> {
-        let may_be_older =
-            self.plan_changed && (self.is_queue || self.has_expired || self.is_parted_by_age());
+        // A cut that is to last waits for its commit, under the plan that it was cut by.
+        let is_cut_before = self.plan().durable_cuts;
+        let may_be_older = self.plan_changed
+            && (self.is_queue || is_cut_before || self.has_expired || self.is_parted_by_age());
         (!may_be_older).then(|| Limits::of(&self.plan().retry))
     }
 

@@ -110,7 +110,7 @@ impl Oracle {
                 is_pardoned: slice.is_some_and(|slice| slice.is_age_pardoned),
                 begun: slice.is_some(),
                 restored: slice.is_some(),
-                failed_us: slice.map(|_| now.tick.0),
+                failed_us: slice.filter(|slice| slice.n_invokes > 0).map(|_| now.tick.0),
                 limits: slice.map(|slice| Limits {
                     retries_max: slice.retries_max,
                     age_max_ms: slice.record_age_max_ms,

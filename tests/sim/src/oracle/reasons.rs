@@ -19,6 +19,10 @@ impl Oracle {
         if self.is_queue || self.plans.iter().any(|plan| plan.retry.record_age_max.is_some()) {
             return Ok(());
         }
+        // A cut that is to last waits for its commit, whatever the plan is by then.
+        if self.plan().durable_cuts && self.plans.len() > 1 {
+            return Ok(());
+        }
         let batch = &self.plan().batch;
         let n_bytes = self.event_bytes(attempt.slice.records()) + super::limits::state_bytes(attempt);
         let n_records = entries.len();

@@ -106,6 +106,10 @@ impl Oracle {
             // A window that has begun goes on, and what waits behind its end waits for the other lanes, too.
             return Vec::new();
         }
+        // A fresh cut that is to last waits for the commit that says so.
+        if self.plan().durable_cuts && self.is_commit_open(track) {
+            return Vec::new();
+        }
         let since_us = owner.commits_us.max(owner.filled_us);
         let Some(since_us) = (if numbers.len() == 1 {
             Some(since_us)
@@ -120,6 +124,10 @@ impl Oracle {
             due
         };
         numbers.iter().map(due).min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    fn is_commit_open(&self, track: TrackIdx) -> bool {
+        self.commits.values().any(|(of, _)| *of == track) || self.unsynced.keys().any(|(of, _)| *of == track)
     }
 
     /// The ends of windows that nothing holds back, and when they should have been tried.
@@ -167,8 +175,9 @@ impl Oracle {
         let open = open.filter(|entry| !entry.finished && entry.handed);
         let in_retry = open.clone().filter_map(|entry| entry.failed_us).min();
         // What is left of a batch after its expired records were split off holds its lane, though nothing of
-        // it has begun.
-        let may_be_split = self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
+        // it has begun; so does what is cut and not durable yet.
+        let may_be_split =
+            self.plan().durable_cuts || self.plans.iter().any(|plan| plan.retry.record_age_max.is_some());
         in_retry.or_else(|| (!may_be_split && !open.clone().any(|entry| entry.begun)).then_some(0))
     }
 

@@ -136,6 +136,14 @@ impl Oracle {
                     && told().any(|entry| !entry.in_flight && entry.handed_us <= since.0)
                     && (self.mixes_tracks || since.0 <= self.waits_since_at_the_latest(track, owner))
             }
+            TrackState::WritingBatch { since } => {
+                is_alive
+                    && is_calm
+                    && self.plan().durable_cuts
+                    && flights().next().is_none()
+                    && open().any(|entry| !entry.in_flight)
+                    && since.0 <= now_us
+            }
             TrackState::Batching { until, n_records } => {
                 let is_first = |entry: &Entry| !entry.begun && entry.handed_us + self.window_us() == until.0;
                 let n_fresh = open().filter(|entry| !entry.begun).count();
@@ -267,6 +275,7 @@ impl Oracle {
             | TrackState::TooFarAhead { .. }
             | TrackState::WindowOpen { .. }
             | TrackState::OutOfRoom { .. }
+            | TrackState::WritingBatch { .. }
             | TrackState::RateLimited { .. } => false,
         }
     }

@@ -332,7 +332,7 @@ impl Oracle {
         self.plan().retry.on_exhausted == forebay_batcher::OnExhausted::Pause
     }
 
-    fn lane_of(&self, uid: usize, n_lanes: u32) -> u32 {
+    pub(super) fn lane_of(&self, uid: usize, n_lanes: u32) -> u32 {
         let truth = &self.truths[uid];
         let key = truth.key.map_or(forebay_batcher::OrderKey::Free, order_key);
         forebay_batcher::lanes::lane_of(&key, &truth.position, n_lanes)

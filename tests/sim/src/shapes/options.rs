@@ -227,6 +227,7 @@ fn draw_plan(choices: &mut Stream, shape: Shape) -> Plan {
         held_bytes_max: choices.pick(&[1 << 30, 3000, 20_000]),
         ahead_max: choices.pick(&[1000, 4, 20]),
         waiting_min: 0,
+        durable_cuts: false,
         queue: queue.then(|| QueuePlan {
             receive_max: count(choices.pick(&[10, 1, 3])),
             wait_max: Duration::from_secs(choices.pick(&[20, 1])),

@@ -138,6 +138,7 @@ impl World {
             self.oracle.r1_the_count_is_durable_before_the_next_try(attempt, &entries)?;
             self.oracle.n8_an_attempt_is_in_reading_order(attempt)?;
             self.oracle.f2_a_failing_store_begins_nothing(&entries, &owner_of)?;
+            self.oracle.b3_a_cut_is_durable_before_it_is_tried(attempt)?;
         }
         self.oracle.b2_a_batch_is_what_its_reason_says(attempt, &entries, self.now_us)?;
         self.oracle.n6_n7_an_attempt_is_what_it_says(attempt, &entries)?;
