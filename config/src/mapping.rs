@@ -82,6 +82,8 @@ pub struct Mapping {
     pub starting_position: Option<StartingPosition>,
     /// When a batch closes.
     pub batch: BatchPlan,
+    /// A batch is durable as it was cut before it is tried: `batch_identity: durable`.
+    pub durable_cuts: bool,
     /// What follows a failure.
     pub retry: RetryPlan,
     /// Tumbling windows.
@@ -115,6 +117,7 @@ impl Mapping {
             function_qualifier,
             starting_position,
             batch,
+            durable_cuts,
             retry,
             window,
             lanes,
@@ -137,8 +140,9 @@ impl Mapping {
                     &other.retry,
                     &other.window,
                 )
-            && (lanes, concurrency_max, rate, pollers, filters, on_failure, settings)
+            && (durable_cuts, lanes, concurrency_max, rate, pollers, filters, on_failure, settings)
                 == (
+                    &other.durable_cuts,
                     &other.lanes,
                     &other.concurrency_max,
                     &other.rate,

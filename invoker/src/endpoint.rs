@@ -11,6 +11,8 @@ use forebay_config::url::{self, UrlMistake};
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 
+use crate::hand_off::N_FIELDS_MAX;
+
 /// An endpoint of the config file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -47,8 +49,8 @@ impl EndpointError {
     }
 }
 
-/// So many headers of its own a request has, mostly.
-const OWN_HEADERS: usize = 4;
+/// So many headers of its own a request has, mostly: three of its invocation, and its hand-off.
+const OWN_HEADERS: usize = 3 + N_FIELDS_MAX;
 
 /// An HTTP endpoint, ready to be posted to.
 pub(crate) struct Endpoint {

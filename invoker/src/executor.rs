@@ -7,11 +7,22 @@ use forebay_batcher::{NotReached, Reply};
 use forebay_config::Code;
 pub use futures_util::future::BoxFuture;
 
+use crate::hand_off::HandOff;
+
 /// One event, as pieces to be sent one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct Event {
     /// Its bytes.
     pub pieces: Vec<Bytes>,
+    /// What is said of its batch, beside it; `None` where nothing is known that a repeat would say again.
+    pub hand_off: Option<HandOff>,
+}
+
+impl From<Vec<Bytes>> for Event {
+    /// An event of which nothing is said beside it.
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self { pieces, hand_off: None }
+    }
 }
 
 impl Event {

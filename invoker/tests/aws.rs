@@ -8,7 +8,7 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{NotReached, Reply, UnixMillis};
+use forebay_batcher::{BatchLane, NotReached, Position, Reply, TrackIdx, UnixMillis};
 use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
 use forebay_config::function::{LambdaName, LambdaSettings};
@@ -17,7 +17,9 @@ use forebay_invoker::destinations::{SnsDestination, SqsDestination, sns, sqs};
 use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
 use forebay_invoker::executors::lambda::LambdaExecutor;
 use forebay_invoker::outcome::chain;
-use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
+use forebay_invoker::{
+    Destination, Event, Executor, FailureRecord, HandOff, HandOffs, HandedBatch, InvokeError,
+};
 use server::{Act, Seen, Server, answer};
 
 fn clients(address: &str) -> Clients {
@@ -53,6 +55,7 @@ async fn invoke(act: Act) -> (Result<Reply, InvokeError>, Server) {
     let server = Server::start([act]).await;
     let event = Event {
         pieces: ["{\"Records\":[", "1", "]}"].map(|piece| Bytes::from_static(piece.as_bytes())).into(),
+        hand_off: None,
     };
     let result = executor(&server.address.to_string(), "f").await.invoke(event).await;
     (result, server)
@@ -108,6 +111,36 @@ async fn an_invoke_is_a_signed_post_to_the_functions_path() {
     );
 }
 
+/// What a mapping says of a batch on a track of this name.
+fn hand_off(track: &str) -> HandOff {
+    let (first, last) = (Position::number(7), Position::number(9));
+    let batch = HandedBatch {
+        track,
+        lane: BatchLane { track: TrackIdx(1), lane: 0, n_lanes: 4 },
+        n_records: 3,
+        positions: Some((&first, &last)),
+        window: None,
+    };
+    HandOffs::of("orders").tell(batch, true)
+}
+
+#[tokio::test]
+async fn the_client_context_says_where_the_batch_lies_if_it_fits() {
+    for (track, is_told) in [("shard-0", true), (&*"x".repeat(3_000), false)] {
+        let server = Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await;
+        let event = Event { hand_off: Some(hand_off(track)), ..Event::from(vec!["{}".into()]) };
+        executor(&server.address.to_string(), "f").await.invoke(event).await.unwrap();
+        let seen = server.seen().remove(0);
+        // Heads are kept in lower case, which Base64 does not survive: its length and its being signed do.
+        let context = seen.head.lines().find_map(|line| line.strip_prefix("x-amz-client-context: "));
+        let told = context.map(str::len);
+        let json = r#"{"custom":{"Forebay-Mapping":"orders","Forebay-Track":"shard-0","Forebay-Lane":"0/4","Forebay-First-Position":"0000000000000007","Forebay-Last-Position":"0000000000000009","Idempotency-Key":"0123456789abcdef0123456789abcdef"}}"#;
+        assert_eq!(told, is_told.then_some(json.len().div_ceil(3) * 4), "{}", seen.head);
+        let signed = header(&seen, "authorization").contains(";x-amz-client-context;");
+        assert_eq!(signed, is_told, "{}", seen.head);
+    }
+}
+
 #[tokio::test]
 async fn every_form_of_a_name_has_its_path_and_its_arn() {
     let arn = "arn:aws:lambda:us-east-2:210987654321:function:f";
@@ -131,7 +164,7 @@ async fn every_form_of_a_name_has_its_path_and_its_arn() {
     ] {
         let server = Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await;
         let executor = executor(&server.address.to_string(), name).await;
-        executor.invoke(Event { pieces: vec!["{}".into()] }).await.unwrap();
+        executor.invoke(Event::from(vec!["{}".into()])).await.unwrap();
         let head = server.seen().remove(0).head;
         assert!(
             head.starts_with(&format!("post /2015-03-31/functions/{path} http/1.1\r\n")),
@@ -187,7 +220,7 @@ async fn a_port_where_nobody_listens_is_not_reached() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let result = executor(&address, "f").await.invoke(Event { pieces: vec!["{}".into()] }).await;
+    let result = executor(&address, "f").await.invoke(Event::from(vec!["{}".into()])).await;
     assert_eq!(not_reached(result).0, NotReached::Platform);
 }
 
@@ -211,7 +244,7 @@ async fn an_answer_is_waited_for_ten_seconds_beyond_the_functions_timeout() {
     let server = Server::start([Act::Hang]).await;
     let executor = executor(&server.address.to_string(), "f").await;
     let invoked = tokio::spawn(async move {
-        let result = executor.invoke(Event { pieces: vec!["{}".into()] }).await;
+        let result = executor.invoke(Event::from(vec!["{}".into()])).await;
         (result, tokio::time::Instant::now())
     });
     server.until(|counts| counts.requests == 1).await;

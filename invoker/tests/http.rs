@@ -7,14 +7,18 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{Failure, NotReached, Outcome, Reply, Slice, UnixMillis};
+use forebay_batcher::{
+    BatchLane, Failure, NotReached, Outcome, Position, Reply, Slice, TrackIdx, UnixMillis,
+};
 use forebay_clients::HttpClients;
 use forebay_config::function::HttpSettings;
 use forebay_config::{ExecutorSettings, Function, FunctionName};
 use forebay_invoker::destinations::HttpDestination;
 use forebay_invoker::executors::http::{ANSWER_BYTES_MAX, HttpExecutor};
 use forebay_invoker::outcome::{chain, outcome_of};
-use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
+use forebay_invoker::{
+    Destination, Event, Executor, FailureRecord, HandOff, HandOffs, HandedBatch, InvokeError,
+};
 use server::{Act, Server, answer};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:resize";
@@ -40,7 +44,20 @@ fn executor(url: &str, timeout_ms: u64) -> HttpExecutor {
 }
 
 fn event(text: &str) -> Event {
-    Event { pieces: vec![Bytes::copy_from_slice(text.as_bytes())] }
+    Event::from(vec![Bytes::copy_from_slice(text.as_bytes())])
+}
+
+/// What a mapping says of a batch on a track of this name.
+fn hand_off(track: &str) -> HandOff {
+    let (first, last) = (Position::number(7), Position::number(9));
+    let batch = HandedBatch {
+        track,
+        lane: BatchLane { track: TrackIdx(1), lane: 0, n_lanes: 4 },
+        n_records: 3,
+        positions: Some((&first, &last)),
+        window: None,
+    };
+    HandOffs::of("orders").tell(batch, true)
 }
 
 async fn invoke_once(act: Act) -> (Result<Reply, InvokeError>, Server) {
@@ -82,6 +99,7 @@ async fn the_event_is_posted_piece_by_piece_with_the_facts_of_its_invocation() {
         pieces: ["{\"Records\":[", "1", "", ",2", "]}"]
             .map(|piece| Bytes::from_static(piece.as_bytes()))
             .into(),
+        hand_off: None,
     };
     let reply = executor(&server.url(), 3_000).invoke(event).await.unwrap();
     let seen = server.seen().remove(0);
@@ -107,6 +125,24 @@ async fn the_event_is_posted_piece_by_piece_with_the_facts_of_its_invocation() {
         (reply.executed_version.as_deref(), reply.function_error, reply.payload),
         (Some("7"), None, Some("{\"a\":1}".into()))
     );
+}
+
+#[tokio::test]
+async fn the_headers_say_where_the_batch_lies_whatever_its_track_is_called() {
+    let server = Server::start([Act::Answer(answer("200 OK", &[], "{}"))]).await;
+    let event = Event { hand_off: Some(hand_off("logs/ä b.log")), ..event("{}") };
+    executor(&server.url(), 3_000).invoke(event).await.unwrap();
+    let head = server.seen().remove(0).head;
+    for line in [
+        "forebay-mapping: orders\r\n",
+        "forebay-track: logs/%c3%a4%20b.log\r\n",
+        "forebay-lane: 0/4\r\n",
+        "forebay-first-position: 0000000000000007\r\n",
+        "forebay-last-position: 0000000000000009\r\n",
+        "idempotency-key: ",
+    ] {
+        assert!(head.contains(line), "{line:?} in {head}");
+    }
 }
 
 #[tokio::test]
@@ -238,7 +274,7 @@ async fn a_request_that_a_kept_connection_has_taken_is_never_sent_again() {
 #[tokio::test]
 async fn a_connection_that_breaks_in_the_middle_of_the_request_leaves_it_unknown() {
     let server = Server::start([Act::ResetAfter(1_000)]).await;
-    let event = Event { pieces: vec![Bytes::from(vec![b'1'; 64 << 10]); 64] };
+    let event = Event::from(vec![Bytes::from(vec![b'1'; 64 << 10]); 64]);
     unknown(executor(&server.url(), 10_000).invoke(event).await);
 }
 
@@ -342,7 +378,7 @@ async fn an_answer_that_comes_before_the_event_was_sent_counts() {
         answer("413 Payload Too Large", &["connection: close"], "no"),
     )])
     .await;
-    let event = Event { pieces: vec![Bytes::from(vec![b'1'; 64 << 10]); 90] };
+    let event = Event::from(vec![Bytes::from(vec![b'1'; 64 << 10]); 90]);
     let result = executor(&server.url(), 10_000).invoke(event).await;
     assert!(matches!(result, Err(InvokeError::TooLarge { .. })), "{result:?}");
 }

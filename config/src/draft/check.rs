@@ -46,6 +46,7 @@ impl Draft {
                     bytes_max: EVENT_BYTES_MAX,
                     window: values.duration(&settings::BATCHING_WINDOW)?,
                 },
+                durable_cuts: values.word(&settings::BATCH_IDENTITY) == Some("durable"),
                 retry: self.retry(values, profile?),
                 window: tumbling.map(|it| WindowPlan::of(Duration::from_secs(u64::from(it.get())))),
                 lanes: whole(&settings::PARALLELIZATION_FACTOR)?,

@@ -18,6 +18,7 @@ impl Judge<'_> {
         self.destinations();
         self.partial_responses();
         self.exhausted();
+        self.identity();
         self.scale();
     }
 
@@ -139,6 +140,24 @@ impl Judge<'_> {
             let fix =
                 "add `maximum_retry_attempts` or `maximum_record_age_in_seconds`, or remove this setting";
             self.conflict(&settings::ON_EXHAUSTED, message, fix);
+        }
+    }
+
+    /// A batch is named by where it lies.
+    fn identity(&mut self) {
+        let is_durable = self.values.word(&settings::BATCH_IDENTITY) == Some("durable");
+        let queue = self.profile.filter(|it| is_durable && it.shape != SourceShape::Tracks).map(|it| it.kind);
+        if let Some(kind) = queue {
+            let message = format!(
+                "a `{kind}` source has no positions by which a batch could be named: its messages come again in other batches"
+            );
+            let fix = "remove it, and tell messages apart by their ids";
+            self.note(&settings::BATCH_IDENTITY, Code::UNSUPPORTED, message, fix);
+        } else if is_durable && self.values.is_on(&settings::ITEM_ACTIONS) {
+            let message =
+                "a record that a function rejects leaves a hole in its batch, which is another one then";
+            let fix = "remove `batch_item_actions`, or remove this setting";
+            self.conflict(&settings::BATCH_IDENTITY, message, fix);
         }
     }
 

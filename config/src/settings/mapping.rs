@@ -376,6 +376,12 @@ pub(crate) static ON_EXHAUSTED: SettingSpec = SettingSpec::new(
     "What becomes of records whose attempts (`maximum_retry_attempts`) or whose time (`maximum_record_age_in_seconds`) are used up. `give_up`: they go to the destination, or are discarded without one. `pause`: they wait for an operator, also over a restart, and so does what comes after them on their lane; `forebay decide` skips them, has them tried again, or sends them to the destination. Not for queues, whose redrive policy ends what always fails. Ours.",
 )
 .live();
+pub(crate) static BATCH_IDENTITY: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].batch_identity",
+    Shape::Word(&["none", "durable"]),
+    D::Word("none"),
+    "Whether a batch has a name that a repeat of it has too. `none`: after a crash the records come again, cut into other batches maybe. `durable`: how a batch is cut is written down and synced before it is first tried, so a repeat holds the same records, and `Idempotency-Key` names it; each batch waits for one write of the store. A source whose batches mix tracks does not mix them then. Not for queues, which have no positions, and not with `batch_item_actions`. Ours.",
+);
 pub(crate) static RATE_LIMIT: SettingSpec = SettingSpec::new(
     "event_source_mappings[].rate_limit",
     Shape::Group,
@@ -456,6 +462,7 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FIFO_STOP,
     &ITEM_ACTIONS,
     &ON_EXHAUSTED,
+    &BATCH_IDENTITY,
     &RATE_LIMIT,
     &RATE_RECORDS,
     &RATE_INVOCATIONS,

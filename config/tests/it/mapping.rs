@@ -270,6 +270,8 @@ fn our_own_settings_are_read() {
         (pausing.retry.on_exhausted, asking.retry.on_exhausted),
         (OnExhausted::Pause, OnExhausted::GiveUp)
     );
+    let named = mapping("stream", "batch_identity: durable").unwrap();
+    assert!(named.durable_cuts && !pausing.durable_cuts);
     let aging = mapping("stream", "maximum_record_age_in_seconds: 60\non_exhausted: pause").unwrap();
     assert_eq!(aging.retry.on_exhausted, OnExhausted::Pause);
     let queue = mapping("queue", "scaling_config: { maximum_concurrency: 1 }").unwrap();

@@ -115,10 +115,10 @@ fn ten_mistakes_in_one_file_are_all_named() {
 fn findings_are_also_json_and_annotations() {
     let text = "functions: {}\nevent_source_mappings:\n  - { name: a, source: { queue: { name: q } }, function_name: f, colour: 100% }\n";
     let findings = check(text).unwrap_err();
-    expect![[r#"{"findings":[{"code":"FB-0112","path":"event_source_mappings[0].function_name","place":{"file":"forebay.yaml","line":3,"column":63,"span":[99,100]},"message":"Function does not exist: `f`","fix":"add it under `functions:`","also":null},{"code":"FB-0104","path":"event_source_mappings[0].colour","place":{"file":"forebay.yaml","line":3,"column":66,"span":[102,108]},"message":"there is no setting `colour`","fix":"known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `rate_limit`","also":null}]}"#]].assert_eq(&diagnostic::json(&findings));
+    expect![[r#"{"findings":[{"code":"FB-0112","path":"event_source_mappings[0].function_name","place":{"file":"forebay.yaml","line":3,"column":63,"span":[99,100]},"message":"Function does not exist: `f`","fix":"add it under `functions:`","also":null},{"code":"FB-0104","path":"event_source_mappings[0].colour","place":{"file":"forebay.yaml","line":3,"column":66,"span":[102,108]},"message":"there is no setting `colour`","fix":"known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `batch_identity`, `rate_limit`","also":null}]}"#]].assert_eq(&diagnostic::json(&findings));
     expect![[r#"
         ::error file=forebay.yaml,line=3,col=63,title=FB-0112::event_source_mappings[0].function_name: Function does not exist: `f`; add it under `functions:`
-        ::error file=forebay.yaml,line=3,col=66,title=FB-0104::event_source_mappings[0].colour: there is no setting `colour`; known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `rate_limit`
+        ::error file=forebay.yaml,line=3,col=66,title=FB-0104::event_source_mappings[0].colour: there is no setting `colour`; known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `batch_identity`, `rate_limit`
     "#]]
     .assert_eq(&diagnostic::github(&findings));
 }
@@ -491,6 +491,27 @@ event_source_mappings:
         forebay.yaml:6:65 FB-0109 event_source_mappings[1].on_exhausted: a `fifo` source has a redrive policy that takes away what always fails: nothing of it waits for an operator (remove it, and give the queue a redrive policy)
         forebay.yaml:7:94 FB-0110 event_source_mappings[2].on_exhausted: records are tried without end, so nothing is ever used up and nothing would pause (add `maximum_retry_attempts` or `maximum_record_age_in_seconds`, or remove this setting)
         forebay.yaml:8:108 FB-0106 event_source_mappings[3].on_exhausted: must be one of `give_up`, `pause`
+    "#]].assert_eq(&lines(&check(text).unwrap_err()));
+}
+
+#[test]
+fn a_batch_is_named_only_where_it_has_positions() {
+    let text = r#"
+functions:
+  f: { executor: { http: { url: "http://127.0.0.1:9" } } }
+event_source_mappings:
+  - { name: a, source: { queue: { name: s } }, function_name: f, batch_identity: durable }
+  - { name: b, source: { fifo: { name: s } }, function_name: f, batch_identity: durable }
+  - { name: c, source: { stream: { name: s } }, function_name: f, starting_position: LATEST, batch_identity: durable }
+  - { name: d, source: { stream: { name: s } }, function_name: f, starting_position: LATEST, batch_identity: always }
+  - { name: e, source: { queue: { name: s } }, function_name: f, batch_identity: none }
+  - { name: g, source: { stream: { name: s } }, function_name: f, starting_position: LATEST, function_response_types: [ReportBatchItemFailures], batch_item_actions: true, batch_identity: durable }
+"#;
+    expect![[r#"
+        forebay.yaml:5:66 FB-0109 event_source_mappings[0].batch_identity: a `queue` source has no positions by which a batch could be named: its messages come again in other batches (remove it, and tell messages apart by their ids)
+        forebay.yaml:6:65 FB-0109 event_source_mappings[1].batch_identity: a `fifo` source has no positions by which a batch could be named: its messages come again in other batches (remove it, and tell messages apart by their ids)
+        forebay.yaml:8:110 FB-0106 event_source_mappings[3].batch_identity: must be one of `none`, `durable`
+        forebay.yaml:10:172 FB-0110 event_source_mappings[5].batch_identity: a record that a function rejects leaves a hole in its batch, which is another one then (remove `batch_item_actions`, or remove this setting)
     "#]].assert_eq(&lines(&check(text).unwrap_err()));
 }
 

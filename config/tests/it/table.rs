@@ -312,6 +312,7 @@ fn explain_says_where_every_value_comes_from() {
         drop_after_destination_failures = -  # never: a track waits for its destination
         batch_item_actions = false  # default
         on_exhausted = give_up  # default
+        batch_identity = none  # default
         rate_limit = -  # as fast as there are slots
     "#]]
     .assert_eq(&show(&STREAM_PROFILE));

@@ -94,6 +94,8 @@ fn limits_are_taken_over_by_a_mapping_that_goes_on_and_all_else_begins_it_anew()
     ] {
         assert_eq!(change(limits), Change::Replanned, "{limits}");
     }
+    // What was cut before is no checkpoint's, so none of it may get a name.
+    assert_eq!(change(", batch_identity: durable"), Change::Changed);
     let destination = ", batch_size: 7, destination_config: { on_failure: { file: { path: /d } } }";
     for other in [", maximum_batching_window_in_seconds: 1", destination, ", batch_size: 7, enabled: false"] {
         assert!(matches!(change(other), Change::Changed | Change::Disabled), "{other}");

@@ -524,7 +524,8 @@ fn plan(
         lanes: mapping.lanes,
         // The source's own number comes with its connection.
         envelope_bytes: 0,
-        mixes_tracks: profile.mixes_tracks,
+        // A name is of one track.
+        mixes_tracks: profile.mixes_tracks && !mapping.durable_cuts,
         concurrency_max,
         rate: mapping.rate,
         has_destination,
@@ -532,7 +533,7 @@ fn plan(
         held_bytes_max: 0,
         ahead_max: AHEAD_MAX,
         waiting_min: WAITING_MIN,
-        durable_cuts: false,
+        durable_cuts: mapping.durable_cuts,
         queue: None,
     }
 }

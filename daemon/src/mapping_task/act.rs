@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use forebay_batcher::{Action, Attempt, Delivery, Fault, Notice, SlotId, TrackIdx, TrackStart, unlisted};
+use forebay_batcher::{
+    Action, Attempt, Delivery, Fault, Notice, Record, SlotId, TrackIdx, TrackStart, unlisted,
+};
 use forebay_checkpoints::TrackKey;
 use forebay_config::Code;
-use forebay_invoker::{Event, outcome_of};
+use forebay_invoker::{Event, HandOff, HandedBatch, outcome_of};
 use forebay_pollers::{Known, Listing};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -85,6 +87,7 @@ impl Life<'_> {
         let id = attempt.id;
         let work = Work::of(&attempt.slice, attempt.window.as_deref());
         let in_window = self.in_window(attempt.window.as_deref());
+        let hand_off = self.hand_off(&attempt);
         self.tell_sent(&attempt, work);
         self.sent.insert(id, work);
         let (wiring, source) = (Arc::clone(&self.wiring), Arc::clone(self.feed.source()));
@@ -95,7 +98,7 @@ impl Life<'_> {
                 Some(window) => window.add_to(pieces),
                 None => pieces,
             };
-            let event = Event { pieces };
+            let event = Event { pieces, hand_off };
             // Behind the rendering, which is no time of the function's.
             let began = Instant::now();
             let answer = wiring.executor.invoke(event).await;
@@ -104,6 +107,23 @@ impl Life<'_> {
             slot.settle(&outcome);
             Done::Invoked { id, outcome, took: Some(began.elapsed()) }
         });
+    }
+
+    /// What the function is told of where the batch lies; nothing where it lies in no lane.
+    fn hand_off(&self, attempt: &Attempt) -> Option<HandOff> {
+        let lane = attempt.lane?;
+        let records = attempt.slice.records();
+        let batch = HandedBatch {
+            track: &self.tracks.row(lane.track)?.name.0,
+            lane,
+            n_records: records.len(),
+            positions: records
+                .first()
+                .and_then(Record::position)
+                .zip(records.last().and_then(Record::position)),
+            window: attempt.window.as_deref(),
+        };
+        Some(self.hand_offs.tell(batch, self.plan.durable_cuts))
     }
 
     fn deliver(&mut self, notice: Notice) {

@@ -25,7 +25,7 @@ use forebay_batcher::{
     TrackTable, TumblingWindow, UnixMillis,
 };
 use forebay_checkpoints::{Lease, Synced};
-use forebay_invoker::{GateSeat, Slot};
+use forebay_invoker::{GateSeat, HandOffs, Slot};
 use forebay_pollers::{Feed, FeedEvent, Subscriber};
 use tokio::sync::{mpsc, watch};
 
@@ -93,6 +93,7 @@ pub(crate) async fn live(
         feed: started.feed,
         subscriber: started.subscriber,
         tracks: started.tracks,
+        hand_offs: HandOffs::of(&wiring.id.0),
         commands,
         seat,
         jobs,
@@ -145,6 +146,7 @@ struct Life<'a> {
     feed: Feed,
     subscriber: Subscriber,
     tracks: TrackTable,
+    hand_offs: HandOffs,
     commands: &'a mut mpsc::Receiver<Command>,
     seat: &'a mut GateSeat,
     jobs: &'a mut Jobs,

@@ -11,6 +11,7 @@ mod crowds;
 #[path = "fakes/function.rs"]
 mod function;
 mod groups;
+mod hand_offs;
 mod items;
 mod laws;
 mod limits;

@@ -41,7 +41,7 @@ impl FunctionDestination {
         let mut slot = timeout(DELIVERY_TIME_MAX, seat.granted()).await.map_err(|_| FunctionError::NoSlot)?;
         // Until it is known how much the slot takes, a limited function gives none to others.
         slot.begin(1);
-        match self.executor.invoke(Event { pieces: vec![record.json] }).await {
+        match self.executor.invoke(Event::from(vec![record.json])).await {
             Ok(Reply { function_error: None, .. }) => Ok(()),
             Ok(Reply { function_error: Some(kind), error, .. }) => {
                 Err(FunctionError::Failed(error.unwrap_or(kind)))

@@ -33,6 +33,7 @@ use jiff::Timestamp;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::executor::{BoxFuture, Event, Executor, InvokeError};
+use crate::hand_off::HandOff;
 use crate::request_id;
 
 /// How many invocations of an HTTP function run at once when its `reserved_concurrent_executions` is not set.
@@ -82,11 +83,12 @@ impl HttpExecutor {
         let deadline_ms = Timestamp::now()
             .as_millisecond()
             .saturating_add(i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX));
-        let headers = [
+        let own = [
             (REQUEST_ID, HeaderValue::try_from(&request_id).expect("a UUID is a header value")),
             (DEADLINE_MS, HeaderValue::from(deadline_ms)),
             (FUNCTION_ARN, self.arn_header.clone()),
         ];
+        let headers = own.into_iter().chain(event.hand_off.iter().flat_map(HandOff::headers));
         let limits = Limits { time: self.timeout, answer_bytes: ANSWER_BYTES_MAX };
         let invocation =
             answer::HttpInvocation { function: &self.function, request_id, timeout: self.timeout };

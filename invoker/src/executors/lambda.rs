@@ -24,6 +24,8 @@ mod answer;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use forebay_batcher::Reply;
 use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients, ExchangeError, Limits};
 use forebay_config::Function;
@@ -44,6 +46,9 @@ pub const CONCURRENCY_DEFAULT: u32 = 1_000;
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
+/// The longest client context that Lambda takes, in bytes of Base64.
+pub const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 /// What a part of a path or a query holds as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -90,6 +95,12 @@ impl LambdaExecutor {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // An event that Lambda only queues would count as done before its function ran.
         headers.insert(INVOCATION_TYPE, HeaderValue::from_static("RequestResponse"));
+        let context = event.hand_off.as_ref().map(|it| STANDARD.encode(it.client_context()));
+        // Cut off it would say another thing; without it the function knows that nothing is said.
+        if let Some(context) = context.filter(|it| it.len() <= CLIENT_CONTEXT_BYTES_MAX) {
+            let value = HeaderValue::try_from(context).expect("Base64 is a header value");
+            headers.insert(CLIENT_CONTEXT, value);
+        }
         let limits = Limits { time: self.time, answer_bytes: ANSWER_BYTES_MAX };
         // Lambda makes the id; ours stands in where no answer brings it.
         let invocation =

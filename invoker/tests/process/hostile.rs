@@ -326,7 +326,11 @@ it.answer(id2, [headers, 25000 < left <= 30000, len(id), sorted(headers)])";
     let trace = headers["lambda-runtime-trace-id"].as_str().unwrap();
     assert!(trace.starts_with("Root=1-") && trace.ends_with(";Sampled=0") && trace.len() == 74, "{trace}");
     assert_eq!((&told[1], &told[2]), (&json!(true), &json!(36)));
-    assert_eq!(told[3].as_array().unwrap().len(), 6);
+    assert_eq!(told[3].as_array().unwrap().len(), 7);
+    assert!(
+        headers["lambda-runtime-client-context"].as_str().unwrap().starts_with("{\"custom\":{"),
+        "{headers}"
+    );
     host.lines.starting("accepted [202, \"{\\\"status\\\":\\\"OK\\\"}\\n\"]").await;
     serves_on(&host).await;
 }

@@ -28,6 +28,21 @@ def handler(event, context):
 }
 
 #[tokio::test]
+async fn handlers_are_told_where_their_batch_lies() {
+    let python = "def handler(event, context): return context.client_context.custom";
+    let node = "exports.handler = async (event, context) => context.clientContext.custom;";
+    for setup in [Setup::python(python), Setup::node(node)] {
+        let host = setup.start().await;
+        let expected = json!({
+            "Forebay-Mapping": "orders", "Forebay-Track": "logs/%C3%A4%20b.log", "Forebay-Lane": "0/4",
+            "Forebay-First-Position": "0000000000000007", "Forebay-Last-Position": "0000000000000009",
+        });
+        assert_eq!(host.answer("{}").await, expected);
+        host.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_python_handler_that_fails_tells_how_and_stays_warm() {
     let app = "
 import os

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use forebay_batcher::Reply;
+use forebay_batcher::{BatchLane, Position, Reply, TrackIdx};
 use forebay_config::FunctionName;
 use forebay_config::function::{ExecutorSettings, Function, ProcessSettings, Runtime, Sandbox};
 use forebay_invoker::executors::process::{
     FunctionLine, LogSink, ProcessError, ProcessExecutor, ProcessOptions, Stream,
 };
-use forebay_invoker::{Event, Executor, InvokeError};
+use forebay_invoker::{Event, Executor, HandOff, HandOffs, HandedBatch, InvokeError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -113,6 +113,19 @@ impl Setup {
     }
 }
 
+/// Where the batch of each event lies.
+fn hand_off() -> HandOff {
+    let (first, last) = (Position::number(7), Position::number(9));
+    let batch = HandedBatch {
+        track: "logs/ä b.log",
+        lane: BatchLane { track: TrackIdx(1), lane: 0, n_lanes: 4 },
+        n_records: 3,
+        positions: Some((&first, &last)),
+        window: None,
+    };
+    HandOffs::of("orders").tell(batch, false)
+}
+
 /// A function that can be invoked.
 pub(crate) struct Host {
     pub(crate) executor: ProcessExecutor,
@@ -125,7 +138,9 @@ impl Host {
         // In two pieces, as a batch arrives.
         let (head, tail) = event.split_at(event.len() / 2);
         let pieces = vec![Bytes::copy_from_slice(head.as_bytes()), Bytes::copy_from_slice(tail.as_bytes())];
-        tokio::time::timeout(PATIENCE, self.executor.invoke(Event { pieces }))
+        // Said of every batch of a stream, so every client must read it.
+        let event = Event { pieces, hand_off: Some(hand_off()) };
+        tokio::time::timeout(PATIENCE, self.executor.invoke(event))
             .await
             .expect("an invocation ends by itself")
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_batcher::{NotReached, Reply};
 use forebay_invoker::executor::BoxFuture;
-use forebay_invoker::{DeliveryError, Destination, Event, Executor, FailureRecord, InvokeError};
+use forebay_invoker::{DeliveryError, Destination, Event, Executor, FailureRecord, HandOff, InvokeError};
 use tokio::sync::Notify;
 
 /// Fails a batch with a record `poison…`, reports records `half…` as failed, rejects those `reject…`, asks
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct FakeFunction {
     batches: Mutex<Vec<Vec<String>>>,
+    hand_offs: Mutex<Vec<Option<HandOff>>>,
     n_running: AtomicU32,
     released: AtomicBool,
     throttled: AtomicU32,
@@ -25,6 +26,11 @@ impl FakeFunction {
     /// The batches that were handed in, in the order of their arrival.
     pub(crate) fn batches(&self) -> Vec<Vec<String>> {
         self.batches.lock().unwrap().clone()
+    }
+
+    /// What was said of each batch, in the order of their arrival.
+    pub(crate) fn hand_offs(&self) -> Vec<Option<HandOff>> {
+        self.hand_offs.lock().unwrap().clone()
     }
 
     /// All records that were handed in.
@@ -96,6 +102,7 @@ impl Executor for FakeFunction {
             let records: Vec<String> =
                 serde_json::from_slice(&event.pieces.concat()).expect("the event is a list of records");
             self.batches.lock().unwrap().push(records.clone());
+            self.hand_offs.lock().unwrap().push(event.hand_off);
             self.n_running.fetch_add(1, Ordering::SeqCst);
             let running = Running(&self.n_running);
             let reply = self.run(records).await;

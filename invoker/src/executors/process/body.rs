@@ -31,7 +31,7 @@ impl From<Event> for SizedBody {
 
 impl From<Bytes> for SizedBody {
     fn from(bytes: Bytes) -> Self {
-        Event { pieces: vec![bytes] }.into()
+        Event::from(vec![bytes]).into()
     }
 }
 

@@ -21,6 +21,7 @@ use super::pool::{EnvironmentLease, EnvironmentPool, NoSeat, PoolPlace, PoolSeat
 use super::state::{RuntimeStart, State, Turn, TurnEnd};
 use super::variables::variables;
 use crate::executor::{Event, InvokeError};
+use crate::hand_off::HandOff;
 
 /// How long a start may take before it is tried again within the turn.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -224,7 +225,7 @@ impl Turns {
         deadline: Instant,
     ) -> TurnOutcome {
         let (ended, end) = oneshot::channel();
-        let head = self.head(request_id, deadline);
+        let head = self.head(event, request_id, deadline);
         lease.environment().state.assign(Turn {
             request_id: request_id.into(),
             event: event.clone(),
@@ -245,7 +246,7 @@ impl Turns {
         }
     }
 
-    fn head(&self, request_id: &str, deadline: Instant) -> HeaderMap {
+    fn head(&self, event: &Event, request_id: &str, deadline: Instant) -> HeaderMap {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = since_epoch + deadline.saturating_duration_since(Instant::now());
         let [root, parent] = [Uuid::new_v4().simple().to_string(), Uuid::new_v4().simple().to_string()];
@@ -255,6 +256,7 @@ impl Turns {
             &root[..24],
             &parent[..16]
         );
+        let context = event.hand_off.as_ref().map(HandOff::client_context);
         let values = [
             ("content-type", "application/json"),
             ("lambda-runtime-aws-request-id", request_id),
@@ -264,6 +266,7 @@ impl Turns {
         ];
         values
             .into_iter()
+            .chain(context.as_deref().map(|it| ("lambda-runtime-client-context", it)))
             .filter_map(|(name, value)| {
                 Some((http::HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
             })

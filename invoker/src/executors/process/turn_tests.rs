@@ -28,7 +28,7 @@ async fn the_wait_for_the_second_start_is_no_part_of_the_functions_time() {
     let executor = Arc::new(executor(folder.path(), Duration::from_secs(5)).await);
     let invoked = tokio::spawn({
         let executor = Arc::clone(&executor);
-        async move { executor.invoke(Event { pieces: vec![bytes::Bytes::from_static(b"{}")] }).await }
+        async move { executor.invoke(Event::from(vec![bytes::Bytes::from_static(b"{}")])).await }
     });
     while !folder.path().join("started").exists() {
         assert!(!invoked.is_finished(), "{:?}", invoked.await);

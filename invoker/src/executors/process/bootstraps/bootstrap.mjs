@@ -159,10 +159,12 @@ function run(handler, event, headers) {
       else atEmpty = () => resolve(value);
     });
     const deadline = Number(headers["lambda-runtime-deadline-ms"]);
+    const said = headers["lambda-runtime-client-context"];
     const context = {
       callbackWaitsForEmptyEventLoop: true,
       awsRequestId: headers["lambda-runtime-aws-request-id"],
       invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
+      clientContext: said ? parsed(said) : undefined,
       functionName: environment.AWS_LAMBDA_FUNCTION_NAME,
       functionVersion: environment.AWS_LAMBDA_FUNCTION_VERSION,
       memoryLimitInMB: environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,

@@ -80,6 +80,15 @@ class Identity:
     cognito_identity_pool_id = None
 
 
+class ClientContext:
+    """What the caller says beside the event."""
+
+    def __init__(self, said):
+        self.custom = said.get("custom")
+        self.env = said.get("env")
+        self.client = said.get("client")
+
+
 class Context:
     """What a handler gets as its second argument."""
 
@@ -92,7 +101,8 @@ class Context:
         self.log_group_name = ENVIRONMENT["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = ENVIRONMENT["AWS_LAMBDA_LOG_STREAM_NAME"]
         self.identity = Identity()
-        self.client_context = None
+        said = headers.get("lambda-runtime-client-context")
+        self.client_context = ClientContext(decoded(said)) if said else None
         self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
 
     def get_remaining_time_in_millis(self):
