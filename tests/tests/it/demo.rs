@@ -116,7 +116,7 @@ fn the_example_with_a_queue_needs_only_its_endpoint_taken_away_for_aws() {
 }
 
 /// A copy of an example.
-fn example(name: &str) -> tempfile::TempDir {
+pub(crate) fn example(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells a test its package");
     let root = Path::new(&package).parent().expect("tests/ is in the project");
@@ -125,8 +125,14 @@ fn example(name: &str) -> tempfile::TempDir {
 }
 
 fn run(example: &Path) -> String {
-    let output =
-        Command::new("python3").arg(example.join("demo.py")).arg(binary()).output().expect("python3 runs");
+    run_with(example, &[])
+}
+
+/// The same with further arguments.
+pub(crate) fn run_with(example: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("python3");
+    command.arg(example.join("demo.py")).arg(binary()).args(arguments);
+    let output = command.output().expect("python3 runs");
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the demo failed:\n{text}");

@@ -14,6 +14,7 @@ mod aws_credentials;
 mod buckets;
 mod demo;
 mod dynamodb;
+mod exactly_once;
 mod files;
 mod files_watched;
 mod front;
