@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};
 use crate::response::{Expected, ResponseTypes};
 use crate::time::{Tick, UnixMillis};
+use crate::track_name::TrackName;
 use crate::tumbling::TumblingWindow;
 
 macro_rules! ids {
@@ -113,6 +114,9 @@ pub struct Read {
     pub newest_arrival: Option<UnixMillis>,
     /// The track has no more.
     pub ended: bool,
+    /// The first of the tracks that come after one that has ended, where it is known: tumbling windows may go
+    /// on there.
+    pub heir: Option<TrackName>,
     /// The source had already dropped what was wanted.
     pub gap: Option<Gap>,
 }

@@ -8,6 +8,7 @@ use crate::attempt::{Condition, Reply};
 use crate::record::{Origin, Position};
 use crate::short::ShortBytes;
 use crate::time::UnixMillis;
+use crate::track_name::TrackName;
 use crate::tumbling::{Finale, WindowSpan};
 
 /// The bound of a track: everything strictly below it is finished.
@@ -111,6 +112,8 @@ pub struct Windows {
     pub time: UnixMillis,
     /// Those of its lanes that have or had any, in order.
     pub lanes: Vec<KeptWindow>,
+    /// Of a track that has ended: the one in which they go on.
+    pub heir: Option<TrackName>,
 }
 
 /// The tumbling window of one lane.

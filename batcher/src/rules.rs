@@ -74,6 +74,8 @@ pub enum Rule {
     A3,
     /// Windows that stay open.
     A4,
+    /// Windows at the end of a track.
+    A5,
     /// Liveness.
     L1,
     /// Determinism.
@@ -110,7 +112,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -146,6 +148,7 @@ impl Rule {
         Self::A2,
         Self::A3,
         Self::A4,
+        Self::A5,
         Self::L1,
         Self::D1,
         Self::S1,
@@ -202,6 +205,7 @@ impl Rule {
             Self::A2 => "A-2",
             Self::A3 => "A-3",
             Self::A4 => "A-4",
+            Self::A5 => "A-5",
             Self::L1 => "L-1",
             Self::D1 => "D-1",
             Self::S1 => "S-1",
@@ -306,6 +310,9 @@ impl Rule {
                  is missing"
             }
             Self::A4 => "every window that began ends",
+            Self::A5 => {
+                "where the mapping says so, what is open at the end of a track goes on in the track that its source named, and in no other"
+            }
             Self::L1 => {
                 "when the function recovers or the plan is finite, everything is committed; a fresh record goes through"
             }

@@ -66,6 +66,15 @@ pub struct TrackInfo {
     pub parents: Vec<TrackName>,
 }
 
+/// The track in which the windows go on that are open at the end of another: the first of those that come
+/// after it. One that comes after several goes on with those of the first of them: whichever of them tells of
+/// it, and in whatever order, the answer is the same.
+pub fn heir_of(track: &TrackName, after: &[TrackInfo]) -> Option<TrackName> {
+    let is_its = |it: &&TrackInfo| it.parents.contains(track);
+    let first = after.iter().filter(is_its).min_by(|a, b| a.name.cmp(&b.name))?;
+    (first.parents.iter().min() == Some(track)).then(|| first.name.clone())
+}
+
 /// A track that a member was dealt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {

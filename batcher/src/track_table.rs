@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checkpoint::{Checkpoint, Watermark};
+use crate::checkpoint::{Checkpoint, Watermark, Windows};
 use crate::record::{Origin, TrackIdx};
 use crate::short::ShortBytes;
 use crate::track_name::{Assignment, Known, Standing, Start, TrackInfo, TrackName};
@@ -247,7 +247,13 @@ impl TrackTable {
 
     /// Tracks that have ended, a bounded number of them.
     pub fn ended_names(&self) -> Vec<TrackName> {
+        let is_taken = |heir: &TrackName| {
+            let row = self.by_name.get(heir).map(|idx| &self.rows[idx]);
+            row.is_none_or(|row| !is_untouched(&row.durable))
+        };
+        // What it leaves another must be kept until that one has a checkpoint of its own.
         let ended = self.rows.values().filter(|row| matches!(row.phase, TrackPhase::Ended));
+        let ended = ended.filter(|row| heritage(row).is_none_or(|(_, heir)| is_taken(heir)));
         ended.map(|row| row.name.clone()).take(FORGET_MAX).collect()
     }
 
@@ -286,12 +292,26 @@ impl TrackTable {
         let mut starts = Vec::new();
         for idx in ready {
             let row = self.rows.get_mut(&idx).expect("ready rows come from the table");
-            if let TrackPhase::Waiting(from) = std::mem::replace(&mut row.phase, TrackPhase::Open) {
+            if let TrackPhase::Waiting(mut from) = std::mem::replace(&mut row.phase, TrackPhase::Open) {
                 self.n_open += 1;
-                starts.push(TrackStart { idx, name: row.name.clone(), from: *from });
+                let name = row.name.clone();
+                if is_untouched(&from) {
+                    self.inherit(&name, &mut from);
+                }
+                starts.push(TrackStart { idx, name, from: *from });
             }
         }
         starts
+    }
+
+    /// a track on which nothing was kept yet goes on with the windows that another left it. Nothing is
+    /// written of that before its first checkpoint; until then the other's tells of it.
+    fn inherit(&self, name: &TrackName, from: &mut Checkpoint) {
+        let left = self.rows.values().find_map(|row| heritage(row).filter(|(_, heir)| *heir == name));
+        if let Some((before, _)) = left {
+            from.lanes = before.lanes;
+            from.windows = before.windows.clone().map(|it| Box::new(Windows { heir: None, ..*it }));
+        }
     }
 
     fn parents_ended(&self, row: &TrackRow) -> bool {
@@ -378,6 +398,17 @@ fn raised(kept: Checkpoint, at: Watermark) -> Checkpoint {
     Checkpoint { watermark: at, finished, slices, ..kept }
 }
 
+/// The last checkpoint of a track that has ended, and the track that goes on with its windows.
+fn heritage(row: &TrackRow) -> Option<(&Checkpoint, &TrackName)> {
+    let windows = row.durable.windows.as_ref().filter(|_| matches!(row.phase, TrackPhase::Ended));
+    Some((&row.durable, windows?.heir.as_ref()?))
+}
+
+/// Nothing was ever kept of the track.
+fn is_untouched(it: &Checkpoint) -> bool {
+    it.watermark.position().is_none() && it.windows.is_none() && it.slices.is_empty() && !it.ended
+}
+
 /// Nothing of the track is left to do.
 fn is_done(checkpoint: &Checkpoint) -> bool {
     checkpoint.ended && checkpoint.slices.is_empty() && checkpoint.finished.is_empty()
@@ -385,7 +416,13 @@ fn is_done(checkpoint: &Checkpoint) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use crate::checkpoint::{KeptWindow, OpenWindow};
     use crate::record::Position;
+    use crate::time::UnixMillis;
+    use crate::track_name::heir_of;
+    use crate::tumbling::WindowSpan;
 
     use super::*;
 
@@ -423,6 +460,66 @@ mod tests {
         assert_eq!((waits_for(2), waits_for(1)), (vec!["b"], vec![]));
         tracks.ended(TrackIdx(1));
         assert_eq!(names(&tracks.start()), ["c"]);
+    }
+
+    /// A track that has ended, with an open window that goes on in another.
+    fn left(heir: &str) -> Checkpoint {
+        let span = WindowSpan { start: UnixMillis(0), end: UnixMillis(60_000) };
+        let open = OpenWindow { span, state: Bytes::from_static(b"{\"n\":1}"), is_full: false };
+        let windows = Windows {
+            time: UnixMillis(7),
+            lanes: vec![KeptWindow { lane: 1, floor: None, open: Some(open) }],
+            heir: Some(TrackName(heir.into())),
+        };
+        Checkpoint { ended: true, lanes: 2, windows: Some(Box::new(windows)), ..at(9) }
+    }
+
+    #[test]
+    fn a_child_goes_on_with_the_windows_that_were_left_to_it_and_no_other_does() {
+        let mut tracks = TrackTable::default();
+        tracks.discovered(vec![info("a", &[]), info("b", &["a"]), info("c", &["a"])], &first());
+        assert_eq!(names(&tracks.start()), ["a"]);
+        tracks.committed(TrackIdx(0), left("c"));
+        tracks.ended(TrackIdx(0));
+        let starts = tracks.start();
+        assert_eq!((names(&starts), &starts[0].from), (vec!["b", "c"], &Checkpoint::at_origin(first())));
+        let from = &starts[1].from;
+        let lanes = left("c").windows.unwrap().lanes;
+        let expected = Some(Box::new(Windows { time: UnixMillis(7), lanes, heir: None }));
+        assert_eq!((from.lanes, &from.windows, from.ended), (2, &expected, false));
+    }
+
+    #[test]
+    fn what_was_left_to_a_child_is_kept_until_that_has_a_checkpoint_of_its_own() {
+        let row = |checkpoint| Kept::Checkpoint(Box::new(checkpoint));
+        let mut tracks =
+            TrackTable::new(kept(&[("a", row(left("b"))), ("b", row(Checkpoint::at_origin(first())))]));
+        assert!(tracks.ended_names().is_empty());
+        let starts = tracks.start();
+        assert_eq!((names(&starts), starts[0].from.lanes), (vec!["b"], 2), "also in another life");
+        // Its own says what became of them.
+        tracks.committed(TrackIdx(1), at(3));
+        assert_eq!(tracks.ended_names(), [TrackName("a".into())]);
+        let mut tracks = TrackTable::new(kept(&[("a", row(left("b"))), ("b", row(at(3)))]));
+        assert_eq!(tracks.start()[0].from, at(3));
+        assert_eq!(tracks.ended_names(), [TrackName("a".into())]);
+        // One that the source has taken with its child is nobody's.
+        let tracks = TrackTable::new(kept(&[("a", row(left("b")))]));
+        assert_eq!(tracks.ended_names(), [TrackName("a".into())]);
+    }
+
+    #[test]
+    fn the_heir_is_the_first_of_a_split_and_of_a_merge_that_of_the_first() {
+        let name = |it: &str| TrackName(it.into());
+        let heir = |of: &str, after: &[TrackInfo]| heir_of(&name(of), after);
+        let split = [info("3", &["1"]), info("2", &["1"])];
+        assert_eq!(heir("1", &split), Some(name("2")));
+        // Each of the two tells of it in an order of its own.
+        for parents in [["1", "2"], ["2", "1"]] {
+            let merged = [info("3", &parents)];
+            assert_eq!((heir("1", &merged), heir("2", &merged)), (Some(name("3")), None));
+        }
+        assert_eq!(heir("1", &[]), None);
     }
 
     #[test]
@@ -555,7 +652,7 @@ mod tests {
             last: number(12),
             n_failures: 2,
             n_invokes: 3,
-            not_before: crate::time::UnixMillis(0),
+            not_before: UnixMillis(0),
             retries_max: None,
             record_age_max_ms: None,
             bisect: false,

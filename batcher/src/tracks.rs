@@ -32,6 +32,7 @@ use crate::record::{Place, Position, Record, TrackIdx};
 use crate::runs::Runs;
 use crate::time::{Now, Tick, UnixMillis};
 use crate::timers::Timer;
+use crate::track_name::TrackName;
 use crate::watermark::{OpenRecords, join};
 
 use self::lane::{Lane, Lanes};
@@ -84,6 +85,8 @@ struct Track {
     /// Failed reads in a row, and the first one's time.
     read_failing: Option<(u32, Tick)>,
     is_at_end: bool,
+    /// The track in which the windows go on that are open at the end of this one.
+    heir: Option<TrackName>,
     /// It was closed: nothing of it begins any more.
     is_draining: bool,
     is_dirty: bool,
@@ -183,6 +186,7 @@ impl Track {
             reading: Reading::Idle,
             read_failing: None,
             is_at_end: from.ended,
+            heir: None,
             is_draining: false,
             is_dirty: false,
             is_end_written: from.ended,
@@ -242,7 +246,7 @@ impl Track {
         self.is_at_end
             && self.open.first().is_none()
             && !self.lanes.is_any_held()
-            && !self.lanes.is_any_window_open()
+            && (!self.lanes.is_any_window_open() || self.may_hand_over())
     }
 }
 

@@ -92,6 +92,8 @@ pub struct WindowPlan {
     pub quiet: Duration,
     /// With a state of more bytes a window is terminated early.
     pub state_bytes_max: u64,
+    /// What is open at the end of a track goes on in the first of those that come after it. Lambda's ends.
+    pub is_handed_over: bool,
 }
 
 impl WindowPlan {
@@ -102,6 +104,6 @@ impl WindowPlan {
 
     /// Windows of this length, ended as Lambda's are.
     pub fn of(tumbling: Duration) -> Self {
-        Self { tumbling, quiet: Self::QUIET, state_bytes_max: Self::STATE_BYTES_MAX }
+        Self { tumbling, quiet: Self::QUIET, state_bytes_max: Self::STATE_BYTES_MAX, is_handed_over: false }
     }
 }

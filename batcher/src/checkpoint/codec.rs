@@ -5,8 +5,11 @@ mod older;
 
 use super::*;
 
-/// The version that this code writes, and the newest that it reads.
-pub(super) const VERSION: u8 = 5;
+/// The newest version that this code reads, and writes where windows go on in another track.
+pub(super) const VERSION: u8 = 6;
+/// Of this version no window goes on in another track. It is written where none does, so that an older binary
+/// reads it.
+const WITHOUT_HEIR: u8 = 5;
 /// Of this version the bound is always a text, and each group of slices says how often it was tried.
 const WITHOUT_SHORTCUTS: u8 = 4;
 /// What a slice says that is with the function for the first time: no failure, one attempt, no delay.
@@ -26,7 +29,8 @@ impl Checkpoint {
             Watermark::Origin(origin) => (false, &origin.0),
             Watermark::At(position) => (true, &position.0),
         };
-        out.0.push(VERSION);
+        let heir = self.windows.as_ref().and_then(|it| it.heir.as_ref());
+        out.0.push(if heir.is_some() { VERSION } else { WITHOUT_HEIR });
         let number = short_number_of(bound.as_slice());
         out.members([is_at, self.ended, self.windows.is_some(), number.is_some()]);
         match number {
@@ -36,6 +40,7 @@ impl Checkpoint {
         out.number(u64::from(self.lanes));
         out.number(self.plan_generation);
         self.windows.iter().for_each(|it| out.windows(it));
+        heir.into_iter().for_each(|it| out.text(it.0.as_bytes()));
         let mut before = bound.as_slice();
         out.number(self.finished.len() as u64);
         for (first, last) in &self.finished {
@@ -56,7 +61,7 @@ impl Checkpoint {
     pub fn decode(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let mut from = Cursor { bytes, at: 0 };
         let checkpoint = match from.u8()? {
-            version @ (VERSION | WITHOUT_SHORTCUTS) => from.checkpoint(version)?,
+            version @ (VERSION | WITHOUT_HEIR | WITHOUT_SHORTCUTS) => from.checkpoint(version)?,
             newer if newer > VERSION => return Err(CheckpointError::Version(newer)),
             older => from.older_checkpoint(older)?,
         };
@@ -339,7 +344,10 @@ impl<'a> Cursor<'a> {
         let bound = if has(3) { &self.short_number()?.to_be_bytes()[..] } else { self.bytes_of_text()? };
         let lanes = self.small_number()?;
         let plan_generation = self.number()?;
-        let windows = if has(2) { Some(Box::new(self.windows()?)) } else { None };
+        let mut windows = if has(2) { Some(Box::new(self.windows()?)) } else { None };
+        if version == VERSION {
+            windows.as_mut().ok_or_else(|| self.malformed())?.heir = Some(TrackName(self.text()?));
+        }
         let mut before = bound.to_vec();
         let n_finished = self.number()?;
         let finished = (0..n_finished)
@@ -429,7 +437,7 @@ impl<'a> Cursor<'a> {
         let time = self.moment()?;
         let n_lanes = self.small_number()?;
         let lanes = (0..n_lanes).map(|_| self.window()).collect::<Result<Vec<KeptWindow>, _>>()?;
-        Ok(Windows { time, lanes })
+        Ok(Windows { time, lanes, heir: None })
     }
 
     fn window(&mut self) -> Result<KeptWindow, CheckpointError> {
@@ -617,9 +625,27 @@ mod tests {
         assert_eq!(n_bytes(1 << 48) - n_bytes(0), 8, "a text says how long it is");
     }
 
+    fn handed_over() -> Checkpoint {
+        let mut it = tumbling();
+        it.windows.as_mut().expect("it has some").heir = Some(TrackName("stream/shard-1".to_owned()));
+        it
+    }
+
+    #[test]
+    fn only_what_goes_on_in_another_track_needs_a_reader_that_knows_of_it() {
+        assert_eq!(tumbling().encode()[0], WITHOUT_HEIR);
+        let bytes = handed_over().encode();
+        assert_eq!((bytes[0], Checkpoint::decode(&bytes)), (VERSION, Ok(handed_over())));
+        // Such a checkpoint has windows.
+        let mut without = Checkpoint { windows: None, ..handed_over() }.encode();
+        without[0] = VERSION;
+        assert!(matches!(Checkpoint::decode(&without), Err(CheckpointError::Malformed(_))));
+    }
+
     #[test]
     fn any_byte_may_lie_without_harm() {
         full_of_lies(&full().encode());
+        full_of_lies(&handed_over().encode());
         full_of_lies(&paused().encode());
         full_of_lies(&tumbling().encode());
     }
@@ -656,7 +682,7 @@ mod tests {
                 open: Some(OpenWindow { state: Bytes::new(), is_full: false, ..open }),
             },
         ];
-        let windows = Some(Box::new(Windows { time: UnixMillis(61_000), lanes }));
+        let windows = Some(Box::new(Windows { time: UnixMillis(61_000), lanes, heir: None }));
         Checkpoint { slices, windows, ..full }
     }
 

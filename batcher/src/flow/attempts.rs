@@ -134,7 +134,7 @@ impl Runs {
         // The attempt that was refused for age counts: so AWS was recorded to do.
         let given_up = GivenUpSlice {
             n_invokes: attempted.n_invokes + 1,
-            ..AttemptedSlice { slice: Slice::new(expired), reply: None, ..attempted.clone() }
+            ..AttemptedSlice { slice: Slice::new(expired), reply: None, ..attempted }
                 .give_up(Condition::AgeExceeded)
         };
         let given_up = pause_exhausted(given_up, books);

@@ -178,6 +178,11 @@ impl Lanes {
         Some(why)
     }
 
+    /// A batch, or the end of a window, waits for a slot.
+    pub(super) fn is_any_ready(&self) -> bool {
+        self.first_ready().is_some()
+    }
+
     /// The lane whose batch is the next to have a slot: the one with the first record in reading order, so
     /// that as little as can be finishes ahead of what is open.
     pub(super) fn first_ready(&self) -> Option<u32> {

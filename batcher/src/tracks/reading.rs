@@ -129,6 +129,10 @@ impl Tracks {
             track.restored.retain(|(_, last)| last >= passed);
         }
         track.is_at_end |= read.ended;
+        let is_handed_over = cx.plan.window.as_ref().is_some_and(|it| it.is_handed_over);
+        if track.is_at_end && is_handed_over {
+            track.heir = read.heir.or_else(|| track.heir.take());
+        }
         // W-3: a track without open records stands at `passed`.
         track.is_dirty |= track.open.first().is_none() && track.passed != before;
         // No further record fills a batch, so no lane need wait for one.

@@ -58,6 +58,8 @@ pub(super) struct Progress {
     /// When its source last said that it has nothing, if nothing has come since.
     pub(super) quiet_at: Option<Now>,
     pub(super) is_at_end: bool,
+    /// What is open at its end goes on in another track.
+    pub(super) is_handed_over: bool,
 }
 
 /// Whether a window ends now.
@@ -186,7 +188,14 @@ impl LaneWindow {
         if self.inside.n_records > 0 {
             return Ends::Later;
         }
-        if self.is_cut || is_over(current, progress) {
+        if self.is_cut {
+            return Ends::Now(Finale::Ended);
+        }
+        // nothing more of it comes here, over or not: it goes on where the track does.
+        if progress.is_at_end && progress.is_handed_over {
+            return Ends::Later;
+        }
+        if is_over(current, progress) {
             return Ends::Now(Finale::Ended);
         }
         let quiet = plan.map_or(WindowPlan::QUIET, |it| it.quiet);

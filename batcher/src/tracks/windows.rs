@@ -11,14 +11,22 @@ use crate::tumbling::{Finale, TumblingWindow};
 impl Track {
     /// How far it has come, for its windows.
     pub(super) fn progress(&self) -> Progress {
-        Progress { time: self.time, quiet_at: self.quiet_at, is_at_end: self.is_at_end }
+        let is_handed_over = self.heir.is_some();
+        Progress { time: self.time, quiet_at: self.quiet_at, is_at_end: self.is_at_end, is_handed_over }
     }
 
     /// What a checkpoint says of its windows; `None` where there never was one.
     pub(super) fn kept_windows(&self) -> Option<Box<Windows>> {
         let lanes = self.lanes.windows();
         let (time, _) = self.time.filter(|_| !lanes.is_empty())?;
-        Some(Box::new(Windows { time, lanes }))
+        let heir = self.heir.clone().filter(|_| self.is_finished());
+        Some(Box::new(Windows { time, lanes, heir }))
+    }
+
+    /// windows that are open at the end go on in another track, but for one that is about to end here: of a
+    /// former life, with a state that is too large.
+    pub(super) fn may_hand_over(&self) -> bool {
+        self.heir.is_some() && !self.lanes.is_any_ready()
     }
 
     /// The windows of a former life.

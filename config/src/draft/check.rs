@@ -48,7 +48,10 @@ impl Draft {
                 },
                 durable_cuts: values.word(&settings::BATCH_IDENTITY) == Some("durable"),
                 retry: self.retry(values, profile?),
-                window: tumbling.map(|it| WindowPlan::of(Duration::from_secs(u64::from(it.get())))),
+                window: tumbling.map(|it| WindowPlan {
+                    is_handed_over: values.is_on(&settings::CARRIED_WINDOWS),
+                    ..WindowPlan::of(Duration::from_secs(u64::from(it.get())))
+                }),
                 lanes: whole(&settings::PARALLELIZATION_FACTOR)?,
                 concurrency_max: whole(&settings::MAXIMUM_CONCURRENCY),
                 rate: if let Some(SettingValue::Rate(rate)) = rate { Some(rate) } else { None },

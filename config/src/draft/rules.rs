@@ -19,6 +19,7 @@ impl Judge<'_> {
         self.partial_responses();
         self.exhausted();
         self.identity();
+        self.windows();
         self.scale();
     }
 
@@ -119,6 +120,19 @@ impl Judge<'_> {
             let message =
                 "without partial responses the function names no record that it could ask something for";
             self.conflict(&settings::ITEM_ACTIONS, message, fix);
+        }
+    }
+
+    /// Only a window can go on.
+    fn windows(&mut self) {
+        let is_any = self.values.integer(&settings::TUMBLING_WINDOW).is_some_and(|it| it > 0);
+        if self.values.is_on(&settings::CARRIED_WINDOWS)
+            && !is_any
+            && self.is_obeyed(&settings::CARRIED_WINDOWS)
+        {
+            let message = "there is no tumbling window that could go on";
+            let fix = "add `tumbling_window_in_seconds:`, or remove this setting";
+            self.conflict(&settings::CARRIED_WINDOWS, message, fix);
         }
     }
 

@@ -90,6 +90,13 @@ pub(crate) static TUMBLING_WINDOW: SettingSpec = SettingSpec::new(
 )
 .aws(AwsMember::new("TumblingWindowInSeconds").of_streams().zero_for_none())
 .needs(Setting::TumblingWindow);
+pub(crate) static CARRIED_WINDOWS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].carry_windows_into_child_shards",
+    Shape::Switch,
+    D::Switch(false),
+    "Whether a tumbling window that is open at the end of a shard goes on, with its state, in the first of the shards that come after it. Otherwise it ends with its shard, as on AWS: whoever splits a stream gets a window in two parts. Ours.",
+)
+.needs(Setting::TumblingWindow);
 pub(crate) static RETRY_ATTEMPTS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].maximum_retry_attempts",
     Shape::Integer { min: -1, max: 10_000 },
@@ -423,6 +430,7 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &STARTING_POSITION_TIMESTAMP,
     &PARALLELIZATION_FACTOR,
     &TUMBLING_WINDOW,
+    &CARRIED_WINDOWS,
     &RETRY_ATTEMPTS,
     &RECORD_AGE,
     &BISECT,

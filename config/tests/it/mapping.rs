@@ -284,6 +284,12 @@ fn our_own_settings_are_read() {
         "tumbling_window_in_seconds: 30\nparallelization_factor: 12\nmaximum_record_age_in_seconds: 60",
     )
     .unwrap();
+    let carried =
+        mapping("stream", "tumbling_window_in_seconds: 30\ncarry_windows_into_child_shards: true").unwrap();
+    assert_eq!(
+        (carried.window.as_ref().unwrap().is_handed_over, stream.window.as_ref().unwrap().is_handed_over),
+        (true, false)
+    );
     assert_eq!((stream.window.unwrap().tumbling, stream.lanes.get()), (Duration::from_secs(30), 12));
     assert_eq!(stream.retry.record_age_max, Some(Duration::from_secs(60)));
 }

@@ -115,12 +115,26 @@ fn ten_mistakes_in_one_file_are_all_named() {
 fn findings_are_also_json_and_annotations() {
     let text = "functions: {}\nevent_source_mappings:\n  - { name: a, source: { queue: { name: q } }, function_name: f, colour: 100% }\n";
     let findings = check(text).unwrap_err();
-    expect![[r#"{"findings":[{"code":"FB-0112","path":"event_source_mappings[0].function_name","place":{"file":"forebay.yaml","line":3,"column":63,"span":[99,100]},"message":"Function does not exist: `f`","fix":"add it under `functions:`","also":null},{"code":"FB-0104","path":"event_source_mappings[0].colour","place":{"file":"forebay.yaml","line":3,"column":66,"span":[102,108]},"message":"there is no setting `colour`","fix":"known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `batch_identity`, `rate_limit`","also":null}]}"#]].assert_eq(&diagnostic::json(&findings));
+    expect![[r#"{"findings":[{"code":"FB-0112","path":"event_source_mappings[0].function_name","place":{"file":"forebay.yaml","line":3,"column":63,"span":[99,100]},"message":"Function does not exist: `f`","fix":"add it under `functions:`","also":null},{"code":"FB-0104","path":"event_source_mappings[0].colour","place":{"file":"forebay.yaml","line":3,"column":66,"span":[102,108]},"message":"there is no setting `colour`","fix":"known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `carry_windows_into_child_shards`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `batch_identity`, `rate_limit`","also":null}]}"#]].assert_eq(&diagnostic::json(&findings));
     expect![[r#"
         ::error file=forebay.yaml,line=3,col=63,title=FB-0112::event_source_mappings[0].function_name: Function does not exist: `f`; add it under `functions:`
-        ::error file=forebay.yaml,line=3,col=66,title=FB-0104::event_source_mappings[0].colour: there is no setting `colour`; known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `batch_identity`, `rate_limit`
+        ::error file=forebay.yaml,line=3,col=66,title=FB-0104::event_source_mappings[0].colour: there is no setting `colour`; known here: `name`, `source`, `enabled`, `function_name`, `batch_size`, `maximum_batching_window_in_seconds`, `starting_position`, `starting_position_timestamp`, `parallelization_factor`, `tumbling_window_in_seconds`, `carry_windows_into_child_shards`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`, `bisect_batch_on_function_error`, `function_response_types`, `destination_config`, `filter_criteria`, `scaling_config`, `provisioned_poller_config`, `drop_after_destination_failures`, `fifo_stop_at_first_failure`, `batch_item_actions`, `on_exhausted`, `batch_identity`, `rate_limit`
     "#]]
     .assert_eq(&diagnostic::github(&findings));
+}
+
+#[test]
+fn only_a_window_can_go_on_in_another_shard() {
+    let text = r#"
+functions: { f: { executor: { http: { url: "http://127.0.0.1:9" } } } }
+event_source_mappings:
+  - { name: a, source: { stream: { name: s } }, function_name: f, starting_position: LATEST, carry_windows_into_child_shards: true }
+  - { name: b, source: { queue: { name: q } }, function_name: f, carry_windows_into_child_shards: true }
+"#;
+    expect![[r#"
+        forebay.yaml:4:94 FB-0110 event_source_mappings[0].carry_windows_into_child_shards: there is no tumbling window that could go on (add `tumbling_window_in_seconds:`, or remove this setting)
+        forebay.yaml:5:66 FB-0109 event_source_mappings[1].carry_windows_into_child_shards: Unsupported carry_windows_into_child_shards parameter for given event source mapping type. (remove `carry_windows_into_child_shards`: a `queue` source cannot obey it)
+    "#]].assert_eq(&lines(&check(text).unwrap_err()));
 }
 
 #[test]

@@ -28,6 +28,9 @@ fn config_with(path: &str, value: &str) -> String {
         root["event_source_mappings"][0]["function_response_types"] =
             serde_json::json!(["ReportBatchItemFailures"]);
     }
+    if path.ends_with("carry_windows_into_child_shards") {
+        root["event_source_mappings"][0]["tumbling_window_in_seconds"] = serde_json::json!(60);
+    }
     if path.ends_with("on_exhausted") {
         root["event_source_mappings"][0]["maximum_retry_attempts"] = serde_json::json!(3);
     }
@@ -297,6 +300,7 @@ fn explain_says_where_every_value_comes_from() {
         starting_position_timestamp = -  # required with `AT_TIMESTAMP`, refused without
         parallelization_factor = 1  # default
         tumbling_window_in_seconds = 0  # default
+        carry_windows_into_child_shards = false  # default
         maximum_retry_attempts = -1  # default
         maximum_record_age_in_seconds = -1  # default
         bisect_batch_on_function_error = false  # default

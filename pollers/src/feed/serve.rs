@@ -169,7 +169,8 @@ impl<'a> FilledAnswer<'a> {
         };
         let records = self.drafts.into_iter().map(place).collect();
         let (n_filtered, newest_arrival) = (self.n_filtered, self.newest_filtered);
-        Read { records, filtered: Vec::new(), n_filtered, newest_arrival, passed, ended, gap: None }
+        let (filtered, gap, heir) = Default::default();
+        Read { records, filtered, n_filtered, newest_arrival, passed, ended, heir, gap }
     }
 }
 

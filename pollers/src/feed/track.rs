@@ -94,6 +94,8 @@ pub(super) struct FeedTrack {
     pub(super) counted_bytes: u64,
     /// When the feed looks at it for orders that are overdue.
     pub(super) alarm: Option<Instant>,
+    /// The first of those that come after it, once its end tells of them.
+    pub(super) heir: Option<TrackName>,
 }
 
 impl FeedTrack {

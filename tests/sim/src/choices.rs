@@ -42,7 +42,8 @@ const SHAPES: u32 = u32::MAX - 1;
 /// learnt after that from [`Choices::latest`], since it knows syncs from [`Choices::power`], what a mapping
 /// may ask for beyond AWS from [`Choices::beyond`], since tracks come back from [`Choices::hands`], since what
 /// is used up may wait for an operator from [`Choices::pauses`], what there is of tumbling windows from
-/// [`Choices::windows`], whether cuts are to last from [`Choices::cuts`], and whether it is a world of another
+/// [`Choices::windows`], whether cuts are to last from [`Choices::cuts`], whether windows
+/// go on in another track from [`Choices::heirs`], and whether it is a world of another
 /// shape, and all of such a world, from [`Choices::shapes`]: streams of their own, so that the runs kept before mean what they meant.
 #[derive(Debug, Clone)]
 pub struct Choices {
@@ -55,6 +56,7 @@ pub struct Choices {
     pauses: Stream,
     windows: Stream,
     cuts: Stream,
+    heirs: Stream,
     shapes: Stream,
 }
 
@@ -76,12 +78,14 @@ impl Choices {
         let pauses = Rng::new(seed.rotate_left(24) ^ 0x7061_7573_6573).draw();
         let windows = Rng::new(seed.rotate_left(40) ^ 0x0077_696e_646f_7773).draw();
         let cuts = Rng::new(seed.rotate_left(56) ^ 0x6375_7473).draw();
+        let heirs = Rng::new(seed.rotate_left(12) ^ 0x0068_6569_7273).draw();
         let shapes = Rng::new(seed.rotate_left(40) ^ 0x7368_6170_6573).draw();
         let (later, latest) = (drawn(seeds.draw(), 128), drawn(seeds.draw(), 16));
         let (power, beyond) = (drawn(power, 64), drawn(beyond, 16));
         let (hands, pauses) = (drawn(hands, 32), drawn(pauses, 16));
-        let (windows, cuts, shapes) = (drawn(windows, 16), drawn(cuts, 4), drawn(shapes, 4));
-        Self { first: drawn(seed, 2048), later, latest, power, beyond, hands, pauses, windows, cuts, shapes }
+        let (windows, cuts, heirs) = (drawn(windows, 16), drawn(cuts, 4), drawn(heirs, 4));
+        let (first, shapes) = (drawn(seed, 2048), drawn(shapes, 4));
+        Self { first, later, latest, power, beyond, hands, pauses, windows, cuts, heirs, shapes }
     }
 
     /// Choices made before.
@@ -101,12 +105,14 @@ impl Choices {
         let mut hands = rest(&mut beyond);
         let mut pauses = rest(&mut hands);
         let mut windows = rest(&mut pauses);
-        let cuts = rest(&mut windows);
+        let mut cuts = rest(&mut windows);
+        let heirs = rest(&mut cuts);
         let replay = |from| Stream::new(Origin::Replayed { at: 0, from }, 0);
         let (later, latest, power) = (replay(later), replay(latest), replay(power));
         let (beyond, hands, pauses) = (replay(beyond), replay(hands), replay(pauses));
-        let (windows, cuts, shapes) = (replay(windows), replay(cuts), replay(shapes));
-        Self { first: replay(from), later, latest, power, beyond, hands, pauses, windows, cuts, shapes }
+        let (windows, cuts, heirs) = (replay(windows), replay(cuts), replay(heirs));
+        let (first, shapes) = (replay(from), replay(shapes));
+        Self { first, later, latest, power, beyond, hands, pauses, windows, cuts, heirs, shapes }
     }
 
     /// The stream of which shape the source has, and of all that happens in a world of such a shape.
@@ -117,6 +123,11 @@ impl Choices {
     /// The stream of whether a batch is cut the same again.
     pub fn cuts(&mut self) -> &mut Stream {
         &mut self.cuts
+    }
+
+    /// The stream of whether windows go on in another track.
+    pub fn heirs(&mut self) -> &mut Stream {
+        &mut self.heirs
     }
 
     /// The stream of tumbling windows.
@@ -186,6 +197,7 @@ impl Choices {
             &self.pauses,
             &self.windows,
             &self.cuts,
+            &self.heirs,
         ];
         let n_wild = streams.iter().rposition(|stream| stream.is_wild()).map_or(0, |last| last + 1);
         for stream in &streams[..n_wild] {

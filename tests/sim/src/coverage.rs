@@ -142,6 +142,7 @@ points! {
     Windows "tumbling windows",
     CrashInWindow "crash while a window carries something",
     RestoredWindow "restart with an open window in the checkpoint",
+    InheritedWindow "a track that goes on with the windows of the one before",
     WindowEndFailed "end of a window failed",
     WindowGivenUp "end of a window given up",
     LateForItsWindow "record late for its window",

@@ -109,6 +109,70 @@ fn a_sum_over_tumbling_windows_with_a_kill_in_each_equals_the_sum_outside() {
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
+#[test]
+fn a_window_that_is_open_when_its_shard_splits_goes_on_in_the_first_child() {
+    // Fifteen minutes: hardly ever does one begin between the records.
+    let went_on = (0..3).any(|n| goes_on_over_a_split(&format!("orders{n}")));
+    assert!(went_on, "three windows ended while a shard was split");
+}
+
+/// Whether the window of the parent was that of the child.
+fn goes_on_over_a_split(stream: &str) -> bool {
+    let it = Streams::new();
+    it.server.create(stream, 1);
+    let journal = Journal::default();
+    let function = summing(&journal);
+    it.config(
+        &[("sum".to_owned(), &function)],
+        &format!(
+            "\n- {{ name: orders, source: {{ kinesis: {{ stream: {stream}, poll_interval: 0.25 }} }}, function_name: sum, \
+             starting_position: TRIM_HORIZON, tumbling_window_in_seconds: 900, carry_windows_into_child_shards: true }}"
+        ),
+    );
+    let daemon = Daemon::start(it.scene.folder());
+    let n_given = || journal.events().iter().flat_map(numbers).count();
+    let await_given = |n: usize| {
+        wait::until_told("records are given", || (n_given() >= n).then_some(()), || daemon.log());
+    };
+    it.server.put(stream, "k", "1");
+    await_given(1);
+    let parent = it.server.shards(stream).remove(0);
+    it.server.split(stream, &parent);
+    let children = it.server.shards(stream).split_off(1);
+    let mut n_written = 1;
+    let mut put_into = |shard: &str| {
+        for key in 0.. {
+            n_written += 1;
+            if it.server.put(stream, &format!("key {key}"), "10").0 == shard {
+                return n_written;
+            }
+        }
+        unreachable!("some key is in each half")
+    };
+    let ids: Vec<&str> = children.iter().map(|it| it.id.as_str()).collect();
+    let n = put_into(ids[0]);
+    await_given(n);
+    let n = put_into(ids[1]);
+    await_given(n);
+    let events = journal.events();
+    let first_of = |shard: &str| {
+        events
+            .iter()
+            .find(|it| it["shardId"] == json!(shard))
+            .unwrap_or_else(|| panic!("{shard}: {events:?}"))
+    };
+    let (before, heir, other) = (first_of(&parent.id), first_of(ids[0]), first_of(ids[1]));
+    if before["window"] != heir["window"] {
+        return false;
+    }
+    assert_eq!(heir["state"], json!({ "sum": 1, "n": 1 }), "{events:?}");
+    assert_eq!(other["state"], json!({}), "{events:?}");
+    let is_end = |it: &&Value| it["isFinalInvokeForWindow"] == json!(true);
+    assert_eq!(events.iter().filter(is_end).count(), 0, "{events:?}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    true
+}
+
 /// When the window of a record starts, by the time of its arrival.
 fn start_of(journal: &Journal, name: &str) -> String {
     let events = journal.events();

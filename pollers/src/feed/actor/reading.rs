@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Fault, Read, ReadOrder, SourceNotice, TrackIdx, Watermark};
+use forebay_batcher::{Fault, Read, ReadOrder, SourceNotice, TrackIdx, Watermark, heir_of};
 use forebay_clients::caught::caught;
 use tokio::time::Instant;
 
@@ -80,6 +80,9 @@ impl Actor {
             self.discover(&read.children.clone());
         }
         let Some(track) = self.tracks.get_mut(name) else { return };
+        if let Ok(read) = &result {
+            track.heir = heir_of(name, &read.children).or_else(|| track.heir.take());
+        }
         match result {
             Ok(read) => {
                 track.handle_read(stretch, reader, read);
@@ -127,8 +130,12 @@ impl Actor {
             answers.extend(track.serve(who, taste).map(|(order, read)| (who, order, read)));
         }
         for (who, order, read) in answers {
-            // From here on the track may be listed anew, as another that goes by its name.
-            if read.as_ref().is_ok_and(|read| read.ended) {
+            let mut read = read;
+            if let Ok(read) = read.as_mut()
+                && read.ended
+            {
+                read.heir = self.tracks.get(name).and_then(|it| it.heir.clone());
+                // From here on the track may be listed anew, as another that goes by its name.
                 self.end(who, name);
             }
             let read = read.map_err(|panic| SourceError::died(&name.0, panic).to_notice());

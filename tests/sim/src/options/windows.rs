@@ -18,16 +18,24 @@ impl Options {
 
     /// A world whose function carries a state over windows.
     pub(super) fn draw_windows(&mut self, choices: &mut Choices) {
-        let windows = choices.windows();
-        if self.plan.mixes_tracks || self.stubborn != Stubborn::Nothing || !windows.chance(150) {
+        let may_have = !self.plan.mixes_tracks && self.stubborn == Stubborn::Nothing;
+        if !may_have || !choices.windows().chance(150) {
             return;
         }
-        self.plan.window = Some(WindowPlan {
+        let windows = choices.windows();
+        let mut plan = WindowPlan {
             tumbling: draw_length(windows),
             quiet: Duration::from_secs(windows.pick(&[5, 1, 120])),
             state_bytes_max: windows.pick(&[1 << 20, 1 << 20, 16, 48]),
-        });
-        if windows.chance(300) {
+            is_handed_over: false,
+        };
+        plan.is_handed_over = choices.heirs().chance(400);
+        if plan.is_handed_over && !self.cramped {
+            // Only the end of a track hands anything over.
+            self.faults.end_track = 1000;
+        }
+        self.plan.window = Some(plan);
+        if choices.windows().chance(300) {
             // An end that fails is given up, or tried until it is well.
             self.faults.function_error = self.faults.function_error.max(300);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use forebay_batcher::lanes::lane_of;
-use forebay_batcher::{Checkpoint, Now, OrderKey, Position, Rule, TrackIdx, Watermark};
+use forebay_batcher::{Checkpoint, Now, OrderKey, Position, Rule, TrackIdx, TrackName, Watermark};
 
 use super::truth::{Entry, Limits, Pause};
 use super::{Oracle, Violation, holds};
@@ -62,6 +62,8 @@ pub(crate) struct Ownership {
     pub(crate) first_plan: usize,
     /// The machine told that it has ended.
     pub(crate) told_ended: bool,
+    /// The track in which its windows go on, as the source has named it.
+    pub(crate) heir: Option<TrackName>,
     /// Its tumbling windows.
     pub(super) book: super::windows::Book,
     /// When the newest that was handed over reached the source, and when it was handed over.
@@ -162,6 +164,7 @@ impl Oracle {
             },
             first_plan: self.plans.len() - 1,
             told_ended: false,
+            heir: from.windows.as_ref().and_then(|it| it.heir.clone()),
             book: self.book_of(from, now),
             time: from.windows.as_ref().map(|it| (it.time.0, now.tick.0)),
             quiet: None,

@@ -1,4 +1,4 @@
-//! tumbling windows. The books say what each window of a lane carries by now, along the line of
+//! tumbling windows. The books say what each window of a lane carries by now, along the line of
 //! checkpoints that the machine goes on from.
 
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub(crate) struct Book {
     pub(super) lanes: BTreeMap<u32, LaneBook>,
     /// Records that a last invocation was told of, with the window that it ended.
     ended: BTreeMap<u32, Span>,
+    /// What is open goes on in another track.
+    is_handed_over: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -115,6 +117,12 @@ impl Oracle {
             let n_bytes = 4 + 4 * open.carried.len() as u64;
             open.is_ending || truth.arrival.0 >= open.span.1 || n_bytes > bytes_max
         })
+    }
+
+    /// A window of what the machine has of this source has begun.
+    pub(crate) fn has_open_book(&self, source: usize) -> bool {
+        let owners = self.owners.values().filter(|it| it.source == source && !it.over && !it.position_lost);
+        owners.flat_map(|it| it.book.lanes.values()).any(|it| it.open.is_some())
     }
 
     /// A window of this track has begun.
@@ -299,7 +307,9 @@ impl Oracle {
                 })?;
             }
         }
-        let is_over = owner.is_at_end || owner.time.is_some_and(|(time, _)| time >= open.span.1);
+        let goes_on = owner.heir.is_some() && self.hands_over();
+        let is_over =
+            (owner.is_at_end && !goes_on) || owner.time.is_some_and(|(time, _)| time >= open.span.1);
         let quiet_ms =
             self.plans.iter().filter_map(|plan| Some(plan.window.as_ref()?.quiet.as_millis())).min();
         let over_ms = open.span.1 + i64::try_from(quiet_ms.unwrap_or(0)).expect("short");
@@ -494,11 +504,40 @@ impl Oracle {
         book
     }
 
-    /// A track has ended: what its windows came to is what it is.
-    pub(crate) fn close_the_book(&mut self, track: TrackIdx, source: usize) {
-        if let Some(owner) = self.owners.get(&track) {
-            self.ended_books.insert(source, owner.book.clone());
-        }
+    fn hands_over(&self) -> bool {
+        self.plan().window.as_ref().is_some_and(|it| it.is_handed_over)
+    }
+
+    /// a track has ended: what its windows came to is what it is, but for those that go on in the track
+    /// that the source named.
+    pub(crate) fn a5_a_window_goes_on_in_the_heir(
+        &mut self,
+        track: TrackIdx,
+        source: usize,
+        durable: Option<&Checkpoint>,
+    ) -> Result<(), Violation> {
+        let Some(owner) = self.owners.get(&track) else { return Ok(()) };
+        let windows = durable.and_then(|it| it.windows.as_ref());
+        let heir = windows.and_then(|it| it.heir.as_ref());
+        let named = owner.heir.as_ref().filter(|_| self.hands_over());
+        // A life that begins with the end of its track knows it by the checkpoint alone.
+        holds(Rule::A5, heir == named || owner.heir.is_none() || windows.is_none(), || {
+            format!("the windows of {track:?} go on in {heir:?}, and the source named {named:?}")
+        })?;
+        let mut book = owner.book.clone();
+        let is_open = book.lanes.values().any(|it| it.open.is_some());
+        holds(Rule::A5, !is_open || heir.is_some(), || {
+            format!("{track:?} has ended, windows of it are open, and no track goes on with them")
+        })?;
+        book.is_handed_over = heir.is_some();
+        self.ended_books.insert(source, book);
+        Ok(())
+    }
+
+    /// A track begins with the windows that another left it.
+    pub(crate) fn inherit(&mut self, from: &Arc<Checkpoint>, before: usize) {
+        let lanes = self.ended_books.get(&before).map(|book| book.lanes.clone()).unwrap_or_default();
+        self.kept_books.push((Arc::clone(from), Book { lanes, ..Book::default() }));
     }
 
     /// A window that is open carries something.
@@ -526,7 +565,11 @@ impl Oracle {
                 self.handed_of(track)
                     .filter(|uid| !self.entries[*uid].finished && self.lane_of(*uid, n_lanes) == lane)
             };
+            // where nothing waits behind it, it goes on in another track.
+            let is_leaving =
+                owner.is_at_end && owner.heir.is_some() && self.hands_over() && in_lane().next().is_none();
             let is_busy = open.is_out
+                || is_leaving
                 || open.n_refused > 0
                 || (open.is_ending && waits_for_sync)
                 || in_lane().any(|uid| {
@@ -551,18 +594,28 @@ impl Oracle {
         if self.plans.iter().all(|plan| plan.window.is_none()) {
             return Ok(());
         }
+        let is_any_stopped = self.owners.values().any(|owner| owner.position_lost);
         let living = self.owners.values().filter(|owner| !owner.over && !owner.position_lost);
         let living = living.filter(|owner| !owner.told_ended).map(|owner| (owner.source, &owner.book));
-        for (source, book) in living.chain(self.ended_books.iter().map(|(source, book)| (*source, book))) {
-            let open: Vec<_> = book.lanes.values().filter_map(|it| it.open.as_ref()).collect();
+        let books: Vec<_> =
+            living.chain(self.ended_books.iter().map(|(source, book)| (*source, book))).collect();
+        // What went on in another track ended there.
+        let ended: BTreeMap<u32, Span> = books.iter().flat_map(|(_, book)| book.ended.clone()).collect();
+        for (source, book) in books {
+            let open = book.lanes.values().filter_map(|it| it.open.as_ref());
+            let open: Vec<_> = open.filter(|_| !book.is_handed_over).collect();
             holds(Rule::A4, open.is_empty(), || format!("windows are open, and all is done: {open:?}"))?;
+            // What stopped the heir kept them from their ends.
+            if book.is_handed_over && is_any_stopped {
+                continue;
+            }
             for uid in &self.by_track[source] {
                 let truth = &self.truths[*uid as usize];
                 let is_out = truth.n_taken + truth.n_discarded + truth.n_skipped > 0;
                 if !truth.wanted || truth.gone || is_out {
                     continue;
                 }
-                let span = book.ended.get(uid);
+                let span = ended.get(uid);
                 holds(Rule::A3, span.is_some(), || {
                     format!("record {uid} was finished, and no window that ended held it")
                 })?;

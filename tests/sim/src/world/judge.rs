@@ -61,14 +61,19 @@ impl World {
         if !source.started || (source.log.is_ended() && !source.finished) {
             return false;
         }
-        let Some(durable) = &self.store.synced[track] else { return source.log.items().is_empty() };
+        let Some(durable) = &self.store.synced[track] else {
+            // What another track left it is not kept of it before its first checkpoint.
+            return source.log.items().is_empty() && !self.oracle.has_open_book(track);
+        };
         let end = match &durable.watermark {
             Watermark::Origin(origin) => {
                 forebay_models::stream::Log::<u32>::origin_idx(origin) >= source.log.items().len()
             }
             Watermark::At(watermark) => self.is_behind_all(track, watermark),
         };
-        let is_any_open = durable.windows.iter().flat_map(|it| &it.lanes).any(|it| it.open.is_some());
+        // Those that go on in another track are open there.
+        let own = durable.windows.iter().filter(|it| it.heir.is_none());
+        let is_any_open = own.flat_map(|it| &it.lanes).any(|it| it.open.is_some());
         end && durable.slices.is_empty() && durable.finished.is_empty() && !is_any_open
     }
 

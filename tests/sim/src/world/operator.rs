@@ -291,7 +291,7 @@ impl World {
         if let Some(owner) = self.oracle.owners.get_mut(&owner) {
             owner.told_ended = true;
         }
-        self.oracle.close_the_book(owner, source);
+        self.oracle.a5_a_window_goes_on_in_the_heir(owner, source, self.store.synced[source].as_deref())?;
         self.changed = true;
         self.start_children();
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_batcher::{
     Checkpoint, OrderKey, Origin, Place, Read, ReadId, ReadOrder, Record, Section, SourceNotice, TrackIdx,
-    UnixMillis,
+    TrackName, UnixMillis, Windows,
 };
 use forebay_models::stream::{Cursor, Log};
 
@@ -16,6 +16,11 @@ use super::World;
 use super::events::Event;
 use crate::coverage::Point;
 use crate::oracle::{Closing, Entry, Poison, Truth, Violation, name, note_what_came};
+
+/// What the store and the source call a track.
+fn track_name(source: usize) -> TrackName {
+    TrackName(format!("track {source}"))
+}
 
 /// A track at the source.
 #[derive(Debug)]
@@ -102,12 +107,9 @@ impl World {
 
     /// A track is given to the machine, from what is durable.
     pub(super) fn assign(&mut self, source: usize) {
-        let track = &mut self.tracks[source];
-        track.started = true;
+        self.tracks[source].started = true;
         self.store.grant(source);
-        let from = self.store.written[source]
-            .clone()
-            .unwrap_or_else(|| Arc::new(Checkpoint::at_origin(track.origin.clone())));
+        let from = self.store.written[source].clone().unwrap_or_else(|| self.beginning(source));
         let owner = self.number_for(source);
         let track = &mut self.tracks[source];
         self.owners.insert(owner, Reader { source, cursor: track.log.open(&from.watermark) });
@@ -140,6 +142,30 @@ impl World {
                 Checkpoint::decode(&from.encode()).expect("a checkpoint can be read as it was written");
             machine.handle_assigned(owner, kept, now);
         }
+    }
+
+    /// Where a track begins of which nothing is kept: with the windows that another left it.
+    fn beginning(&mut self, source: usize) -> Arc<Checkpoint> {
+        let mut from = Checkpoint::at_origin(self.tracks[source].origin.clone());
+        let name = track_name(source);
+        let left = (0..source).find_map(|it| {
+            let before = self.store.written[it].as_ref()?;
+            let windows = before.windows.as_ref().filter(|it| it.heir.as_ref() == Some(&name))?;
+            Some((it, before.lanes, Windows { heir: None, ..Windows::clone(windows) }))
+        });
+        let Some((before, lanes, windows)) = left else { return Arc::new(from) };
+        self.coverage.hit(Point::InheritedWindow);
+        (from.lanes, from.windows) = (lanes, Some(Box::new(windows)));
+        let from = Arc::new(from);
+        self.oracle.inherit(&from, before);
+        from
+    }
+
+    /// The track in which the windows go on that are open at the end of one: the first that comes after it.
+    /// What comes after every fourth nobody knows in time.
+    fn heir_of(&self, source: usize) -> Option<usize> {
+        let is_heir = |it: &SourceTrack| it.parents.first() == Some(&source);
+        self.tracks.iter().position(is_heir).filter(|_| source % 4 != 3)
     }
 
     /// The owner of a source track, if the machine has it.
@@ -245,6 +271,7 @@ impl World {
             read.newest_arrival = newest;
             self.coverage.hit(Point::FilteredStretch);
         }
+        read.heir = self.heir_of(source).filter(|_| read.ended).map(track_name);
         let now = self.now();
         if read.gap.is_some() {
             self.coverage.hit(Point::Gap);
@@ -254,6 +281,7 @@ impl World {
         {
             owner.passed.clone_from(&read.passed);
             owner.is_at_end |= read.ended;
+            owner.heir = read.heir.clone().or_else(|| owner.heir.take());
             owner.note_time(&read, newest, now);
             note_what_came(&read, self.now_us, &mut owner.none_since_us, &mut owner.filtered);
             if owner
