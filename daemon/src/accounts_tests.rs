@@ -147,7 +147,12 @@ async fn call(path: &str, compiled: &CompiledConfig) {
         "source" => assert!(mapping.source.connect(&clients).await.is_err()),
         it if it.ends_with("function_name") => {
             let executor = &functions[&mapping.mapping.function].executor;
-            assert!(executor.invoke(Event { pieces: vec![Bytes::from_static(b"{}")] }).await.is_err());
+            assert!(
+                executor
+                    .invoke(Event { pieces: vec![Bytes::from_static(b"{}")], hand_off: None })
+                    .await
+                    .is_err()
+            );
         }
         _ => {
             let (files, gate) = (FileDestinations::new(), Gate::new(1));

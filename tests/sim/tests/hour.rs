@@ -381,6 +381,7 @@ fn plan(length: Duration) -> Plan {
             bytes_max: 6_291_456,
             window: Duration::ZERO,
         },
+        durable_cuts: false,
         retry: RetryPlan {
             retries_max: None,
             record_age_max: None,
