@@ -25,16 +25,20 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'\\');
 /// So many headers a hand-off is at most.
 pub(crate) const N_FIELDS_MAX: usize = 6;
 
-const MAPPING: Field = Field { name: "Forebay-Mapping", header: HeaderName::from_static("forebay-mapping") };
-const TRACK: Field = Field { name: "Forebay-Track", header: HeaderName::from_static("forebay-track") };
-const LANE: Field = Field { name: "Forebay-Lane", header: HeaderName::from_static("forebay-lane") };
-const FIRST: Field =
-    Field { name: "Forebay-First-Position", header: HeaderName::from_static("forebay-first-position") };
-const LAST: Field =
-    Field { name: "Forebay-Last-Position", header: HeaderName::from_static("forebay-last-position") };
-const IDENTITY: Field = Field { name: "Idempotency-Key", header: HeaderName::from_static("idempotency-key") };
+const MAPPING: HandedField =
+    HandedField { name: "Forebay-Mapping", header: HeaderName::from_static("forebay-mapping") };
+const TRACK: HandedField =
+    HandedField { name: "Forebay-Track", header: HeaderName::from_static("forebay-track") };
+const LANE: HandedField =
+    HandedField { name: "Forebay-Lane", header: HeaderName::from_static("forebay-lane") };
+const FIRST: HandedField =
+    HandedField { name: "Forebay-First-Position", header: HeaderName::from_static("forebay-first-position") };
+const LAST: HandedField =
+    HandedField { name: "Forebay-Last-Position", header: HeaderName::from_static("forebay-last-position") };
+const IDENTITY: HandedField =
+    HandedField { name: "Idempotency-Key", header: HeaderName::from_static("idempotency-key") };
 
-struct Field {
+struct HandedField {
     /// As a client context and the manual have it.
     name: &'static str,
     header: HeaderName,
@@ -160,7 +164,7 @@ impl HandOff {
         json
     }
 
-    fn texts(&self) -> impl Iterator<Item = (Field, &str)> {
+    fn texts(&self) -> impl Iterator<Item = (HandedField, &str)> {
         let positions = self.positions.as_ref();
         [
             Some((TRACK, self.track.as_str())),
