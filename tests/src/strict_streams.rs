@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use forebay_batcher::Watermark;
 use forebay_models::shards::{Limits, Refusal, ShardTree, WhenTrimmed};
 use serde_json::{Value, json};
 
@@ -149,28 +148,25 @@ fn number(sequence: &str) -> Option<u64> {
     sequence.strip_prefix("49590338271490256608559692538")?.parse().ok()
 }
 
-/// An iterator at what a call asks for, `kind` being its type.
-fn place(
-    tree: &ShardTree,
+/// An iterator at what a call asks for: at a place of this kind, which a number of this name or a time tells.
+fn begin(
+    tree: &mut ShardTree,
     shard: usize,
     (kind, body): (&str, &Value),
     (when_trimmed, name): (WhenTrimmed, &str),
-) -> Result<Watermark, Refusal> {
+) -> Result<u64, Refusal> {
     let now_ms = now_ms();
     let number = || body[name].as_str().and_then(number).ok_or(Refusal::NoPlace);
     match kind {
-        "TRIM_HORIZON" => tree.at_time(shard, 0, now_ms),
-        "LATEST" => {
-            let shards = tree.shards();
-            Ok(Watermark::Origin(shards.get(shard).ok_or(Refusal::NoShard)?.log.origin_latest()))
-        }
-        "AT_SEQUENCE_NUMBER" => tree.at_number(shard, number()?, when_trimmed),
-        "AFTER_SEQUENCE_NUMBER" => tree.behind_number(shard, number()?),
+        "TRIM_HORIZON" => tree.iterator_at_time(shard, 0, now_ms),
+        "LATEST" => tree.iterator_at_latest(shard, now_ms),
+        "AT_SEQUENCE_NUMBER" => tree.iterator_at_number(shard, number()?, when_trimmed, now_ms),
+        "AFTER_SEQUENCE_NUMBER" => tree.iterator_behind_number(shard, number()?, now_ms),
         "AT_TIMESTAMP" => {
             let seconds = body["Timestamp"].as_f64().ok_or(Refusal::NoPlace)?;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time of our days")]
             let at_ms = (seconds * 1_000.0).max(0.0) as u64;
-            tree.at_time(shard, at_ms, now_ms)
+            tree.iterator_at_time(shard, at_ms, now_ms)
         }
         _ => Err(Refusal::NoPlace),
     }

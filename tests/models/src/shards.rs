@@ -275,6 +275,24 @@ impl ShardTree {
         self.iterator(shard, &from, now_ms)
     }
 
+    /// An iterator at what comes from now on.
+    ///
+    /// # Errors
+    /// [`Refusal::NoShard`].
+    pub fn iterator_at_latest(&mut self, shard: usize, now_ms: u64) -> Result<u64, Refusal> {
+        let from = Watermark::Origin(self.listed(shard)?.log.origin_latest());
+        self.iterator(shard, &from, now_ms)
+    }
+
+    /// An iterator at the first record whose number is above this one.
+    ///
+    /// # Errors
+    /// As [`Self::behind_number`].
+    pub fn iterator_behind_number(&mut self, shard: usize, number: u64, now_ms: u64) -> Result<u64, Refusal> {
+        let from = self.behind_number(shard, number)?;
+        self.iterator(shard, &from, now_ms)
+    }
+
     /// Where the record of this number stands.
     ///
     /// # Errors

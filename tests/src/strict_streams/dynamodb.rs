@@ -7,7 +7,7 @@ use forebay_models::shards::{Limits, Refusal, ShardTree, WhenTrimmed};
 use forebay_models::stream::Style;
 use serde_json::{Map, Value, json};
 
-use super::{ACCOUNT, REGION, Refused, State, now_ms, place, refused, sequence, text};
+use super::{ACCOUNT, REGION, Refused, State, begin, now_ms, refused, sequence, text};
 
 /// Shards that one description lists at most.
 const PAGE_MAX: usize = 100;
@@ -208,13 +208,13 @@ impl Table {
     }
 
     fn iterator(&mut self, body: &Value) -> Result<Value, Refused> {
-        let (shard, now_ms) = (self.shard_of(text(body, "ShardId")?)?, now_ms());
+        let shard = self.shard_of(text(body, "ShardId")?)?;
         let kind = text(body, "ShardIteratorType")?;
         if kind == "AT_TIMESTAMP" {
             return Err(refused("ValidationException", "ShardIteratorType has no such value"));
         }
-        let from = place(&self.tree, shard, (kind, body), (WhenTrimmed::Refuse, "SequenceNumber"));
-        let iterator = from.and_then(|it| self.tree.iterator(shard, &it, now_ms)).map_err(in_words)?;
+        let iterator = begin(&mut self.tree, shard, (kind, body), (WhenTrimmed::Refuse, "SequenceNumber"))
+            .map_err(in_words)?;
         Ok(json!({ "ShardIterator": format!("{}|{iterator}", self.stream) }))
     }
 

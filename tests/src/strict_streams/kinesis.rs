@@ -6,7 +6,7 @@ use forebay_models::stream::Style;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, REGION, Refused, State, now_ms, place, refused, sequence, text};
+use super::{ACCOUNT, REGION, Refused, State, begin, now_ms, refused, sequence, text};
 
 /// Shards that one page lists at most.
 const PAGE_MAX: usize = 1_000;
@@ -135,11 +135,10 @@ impl Stream {
     }
 
     fn iterator(&mut self, body: &Value) -> Result<Value, Refused> {
-        let (shard, now_ms) = (self.shard_of(text(body, "ShardId")?)?, now_ms());
+        let shard = self.shard_of(text(body, "ShardId")?)?;
         let kind = text(body, "ShardIteratorType")?;
-        let from =
-            place(&self.tree, shard, (kind, body), (WhenTrimmed::BeginLater, "StartingSequenceNumber"));
-        let iterator = from.and_then(|it| self.tree.iterator(shard, &it, now_ms)).map_err(in_words)?;
+        let how = (WhenTrimmed::BeginLater, "StartingSequenceNumber");
+        let iterator = begin(&mut self.tree, shard, (kind, body), how).map_err(in_words)?;
         Ok(json!({ "ShardIterator": format!("{}:{iterator}", self.name) }))
     }
 
