@@ -1,6 +1,7 @@
 //! Where a mapping sends what it gave up on.
 
 mod aws;
+mod event_bus;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use crate::settings::{self, SettingsReader};
 
 pub(crate) use aws::DESTINATION_SERVICES;
 pub use aws::{QueueName, S3, S3Addressing, S3Target, SNS, SQS, SnsTarget, SqsTarget};
+pub use event_bus::{BusName, EVENTS, EventBusTarget};
 
 /// Where a mapping sends what it gave up on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum DestinationTarget {
     Sns(SnsTarget),
     /// A bucket of S3 that gets the failure record as an object.
     S3(S3Target),
+    /// A bus of EventBridge that gets the failure record as an event.
+    EventBus(EventBusTarget),
 }
 
 impl DestinationSettings {
@@ -67,9 +71,10 @@ impl DestinationSettings {
             let sqs = reader.written(&settings::FAILURE_SQS, |it| aws::read_sqs(it, base));
             let sns = reader.written(&settings::FAILURE_SNS, |it| aws::read_sns(it, base));
             let s3 = reader.written(&settings::FAILURE_S3, |it| aws::read_s3(it, base));
+            let event_bus = reader.written(&settings::FAILURE_BUS, |it| event_bus::read_event_bus(it, base));
             let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
-            let target = [file, http, function, sqs, sns, s3, arn].into_iter().flatten().next()?;
+            let target = [file, http, function, sqs, sns, s3, event_bus, arn].into_iter().flatten().next()?;
             let include_payload = include_payload.unwrap_or(matches!(target, DestinationTarget::S3(_)));
             Some(Self { target, include_payload })
         })
@@ -85,6 +90,7 @@ fn one_target(fields: &mut Fields<'_>) {
         &settings::FAILURE_SQS,
         &settings::FAILURE_SNS,
         &settings::FAILURE_S3,
+        &settings::FAILURE_BUS,
         &settings::FAILURE_ARN,
     ];
     let known = known.map(|spec| spec.key());

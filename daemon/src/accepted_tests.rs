@@ -168,13 +168,27 @@ const BUCKET: Values = Values {
     good: &["arn:aws:s3:::dead", "arn:aws-cn:s3:::dead.records"],
     bad: &["dead", "arn:aws:s3:::b", "arn:aws:s3:::Dead", "arn:aws:s3:eu-west-1::dead", "arn:aws:s3:::a..b"],
 };
+const BUS: Values = Values {
+    good: &["failures", "default", "a.b-c_d", "arn:aws:events:eu-west-1:123456789012:event-bus/failures"],
+    bad: &[
+        "",
+        "a/b",
+        "a b",
+        "é",
+        "arn:aws:events:eu-west-1:123456789012:failures",
+        "arn:aws:events:eu-west-1:1:event-bus/failures",
+        "arn:aws:sqs:eu-west-1:123456789012:event-bus",
+    ],
+};
 const TARGET_ARN: Values = Values {
     good: &[
         "arn:aws:sqs:eu-west-1:123456789012:dead",
         "arn:aws:sns:eu-west-1:123456789012:dead",
         "arn:aws:s3:::dead",
+        "arn:aws:events:eu-west-1:123456789012:event-bus/failures",
     ],
     bad: &[
+        "arn:aws:events:eu-west-1:123456789012:rule/failures",
         "arn:aws:s3:::b",
         "kafka://t",
         "arn:aws:sqs:a-:123456789012:dead",
@@ -316,13 +330,14 @@ impl Draw {
     }
 
     fn target(&mut self) -> Value {
-        match self.below(7) {
+        match self.below(8) {
             0 => json!({ "file": { "path": self.text(&PATH) } }),
             1 => json!({ "http": self.http() }),
             2 => json!({ "sqs": { "queue_url": self.text(&TARGET_URL), "aws": self.aws("sqs", false) } }),
             3 => json!({ "sns": { "topic_arn": self.text(&TOPIC), "aws": self.aws("sns", false) } }),
             4 => json!({ "s3": { "bucket_arn": self.text(&BUCKET), "aws": self.aws("s3", false) } }),
-            5 => json!({ "destination_arn": self.text(&TARGET_ARN) }),
+            5 => json!({ "event_bus": { "bus": self.text(&BUS), "aws": self.aws("events", false) } }),
+            6 => json!({ "destination_arn": self.text(&TARGET_ARN) }),
             _ => json!({ "function": { "function_name": "f" } }),
         }
     }

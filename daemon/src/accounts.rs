@@ -52,6 +52,7 @@ fn of_destination(it: &DestinationTarget) -> Option<NamedAccount<'_>> {
             Some(NamedAccount { account: url.account_at_aws()?, region: url.region(), own })
         }
         DestinationTarget::Sns(target) => Some(of_arn(&target.topic, &target.aws)),
+        DestinationTarget::EventBus(target) => Some(of_arn(target.bus.arn()?, &target.aws)),
         // The ARN of a bucket holds no account.
         DestinationTarget::S3(_)
         | DestinationTarget::File(_)

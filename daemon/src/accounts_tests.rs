@@ -46,6 +46,7 @@ fn places() -> Vec<(&'static str, Value, &'static str)> {
     };
     let url = format!("https://sqs.us-west-2.amazonaws.com/{THEIRS}/q");
     let arn = |service: &str| format!("arn:aws:{service}:us-west-2:{THEIRS}:x");
+    let bus = format!("arn:aws:events:us-west-2:{THEIRS}:event-bus/x");
     vec![
         kinesis("stream/s"),
         kinesis("stream/s/consumer/c:1"),
@@ -62,6 +63,8 @@ fn places() -> Vec<(&'static str, Value, &'static str)> {
         target(json!({ "destination_arn": arn("sns") })),
         target(json!({ "sqs": { "queue_url": url } })),
         target(json!({ "sns": { "topic_arn": arn("sns") } })),
+        target(json!({ "destination_arn": bus })),
+        target(json!({ "event_bus": { "bus": bus } })),
         target(json!({ "function": { "function_name": LAMBDA } })),
     ]
 }

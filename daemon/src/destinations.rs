@@ -7,7 +7,7 @@ use forebay_config::destination::DestinationTarget;
 use forebay_invoker::destinations::file::FileDestinations;
 use forebay_invoker::destinations::function::FunctionDestination;
 use forebay_invoker::destinations::http::HttpDestination;
-use forebay_invoker::destinations::{S3Destination, SnsDestination, SqsDestination};
+use forebay_invoker::destinations::{EventBusDestination, S3Destination, SnsDestination, SqsDestination};
 use forebay_invoker::{Destination, Gate};
 
 use crate::build_error::BuildError;
@@ -56,6 +56,13 @@ impl Destinations<'_> {
             }
             DestinationTarget::S3(target) => {
                 let built = S3Destination::new(target, uuid_of(mapping), self.clients).await;
+                Arc::new(built.map_err(|cause| BuildError::Aws {
+                    who: format!("the destination of mapping {mapping}"),
+                    cause,
+                })?)
+            }
+            DestinationTarget::EventBus(target) => {
+                let built = EventBusDestination::new(target, self.clients).await;
                 Arc::new(built.map_err(|cause| BuildError::Aws {
                     who: format!("the destination of mapping {mapping}"),
                     cause,

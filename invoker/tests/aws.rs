@@ -1,4 +1,4 @@
-//! The Lambda executor and the destinations SQS and SNS against a server on loopback: what they send, and
+//! The Lambda executor and the destinations SQS, SNS and EventBridge against a server on loopback: what they send, and
 //! what each answer means.
 #![allow(clippy::unwrap_used)] // a test
 
@@ -10,10 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_batcher::{BatchLane, NotReached, Position, Reply, TrackIdx, UnixMillis};
 use forebay_clients::{Aws, Clients, HttpClients};
-use forebay_config::destination::{QueueName, SnsTarget, SqsTarget};
+use forebay_config::aws::AwsPlace;
+use forebay_config::destination::{BusName, EventBusTarget, QueueName, SnsTarget, SqsTarget};
 use forebay_config::function::{LambdaName, LambdaSettings};
 use forebay_config::{Arn, AwsCredentials, AwsKey, AwsSettings, ExecutorSettings, Function, FunctionName};
-use forebay_invoker::destinations::{SnsDestination, SqsDestination, sns, sqs};
+use forebay_invoker::destinations::{
+    EventBusDestination, SnsDestination, SqsDestination, event_bus, sns, sqs,
+};
 use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
 use forebay_invoker::executors::lambda::LambdaExecutor;
 use forebay_invoker::outcome::chain;
@@ -28,11 +31,13 @@ fn clients(address: &str) -> Clients {
         secret_access_key: "s3cret".into(),
         session_token: Some("token".into()),
     };
+    let other = AwsPlace { account: "210987654321".into(), region: None };
     let settings = AwsSettings {
         region: Some("eu-west-1".into()),
         account_id: Some("123456789012".into()),
         endpoint: Some(format!("http://{address}")),
         credentials: Some(AwsCredentials::Key(key)),
+        accounts: [(other, AwsSettings::default())].into(),
         ..AwsSettings::default()
     };
     Clients { http: HttpClients::new(), aws: Aws::new(&settings, |_| None) }
@@ -272,12 +277,30 @@ async fn topic(address: &str) -> SnsDestination {
     SnsDestination::new(&target, &clients(address)).await.unwrap()
 }
 
+const BUS: &str = "arn:aws:events:us-east-2:123456789012:event-bus/dead";
+/// What a bus answers that is looked at.
+const BUS_SEEN: &str = r#"{"Name":"dead","Arn":"arn:aws:events:us-east-2:123456789012:event-bus/dead"}"#;
+/// What it answers when it took an event.
+const EVENT_TAKEN: &str = r#"{"FailedEntryCount":0,"Entries":[{"EventId":"e-1"}]}"#;
+
+async fn bus(address: &str, bus: BusName) -> EventBusDestination {
+    EventBusDestination::new(&EventBusTarget::of(bus), &clients(address)).await.unwrap()
+}
+
+async fn bus_of_arn(address: &str) -> EventBusDestination {
+    bus(address, BusName::Arn(Arn::parse(BUS).unwrap())).await
+}
+
+fn answers(all: &[(&str, &str)]) -> Vec<Act> {
+    all.iter().map(|(status, body)| Act::Answer(answer(status, &[], body))).collect()
+}
+
 async fn deliver(destination: &dyn Destination, json: &str) -> Result<(), String> {
     let record = FailureRecord {
         json: Bytes::copy_from_slice(json.as_bytes()),
         original_key: None,
         shard: None,
-        at: UnixMillis(0),
+        at: UnixMillis(1_700_000_000_999),
     };
     destination.deliver(record).await.map_err(|error| format!("{} {}", error.code, chain(&error)))
 }
@@ -382,4 +405,153 @@ async fn a_record_that_is_too_long_goes_without_its_payload_and_one_that_still_i
         assert!(deliver(destination, &without).await.unwrap_err().contains("without its payload"));
     }
     assert_eq!(server.counts().requests, 1);
+}
+
+#[tokio::test]
+async fn a_bus_gets_a_record_as_the_detail_of_one_event() {
+    let server = Server::start(answers(&[("200 OK", BUS_SEEN), ("200 OK", EVENT_TAKEN)])).await;
+    let bus = bus_of_arn(&server.address.to_string()).await;
+    assert_eq!(deliver(&bus, "{\"a\":\"é\\n\"}").await, Ok(()));
+    assert_eq!(deliver(&bus, "{}").await, Ok(()), "a bus that was seen is not looked at again at once");
+    let seen = server.seen();
+    let detail_type = "Lambda Function Invocation Result - Failure";
+    let entry = |detail: &str| {
+        format!(
+            r#"{{"Entries":[{{"Time":1700000000,"Source":"forebay","DetailType":"{detail_type}","Detail":"{detail}","EventBusName":"{BUS}"}}]}}"#
+        )
+    };
+    let sent: Vec<_> = seen
+        .iter()
+        .map(|it| (header(it, "x-amz-target"), String::from_utf8(it.body.clone()).unwrap()))
+        .collect();
+    let expected = [
+        ("awsevents.describeeventbus", format!(r#"{{"Name":"{BUS}"}}"#)),
+        ("awsevents.putevents", entry(r#"{\"a\":\"é\\n\"}"#)),
+        ("awsevents.putevents", entry("{}")),
+    ];
+    assert_eq!(sent, expected);
+    for it in &seen {
+        assert!(it.head.starts_with("post / http/1.1\r\n"), "{}", it.head);
+        assert_eq!(header(it, "content-type"), "application/x-amz-json-1.1");
+        assert!(header(it, "authorization").contains("/us-east-2/events/aws4_request"));
+    }
+}
+
+#[tokio::test]
+async fn a_bus_has_a_record_only_when_it_says_that_no_entry_failed() {
+    let failed = |code: &str| {
+        format!(r#"{{"FailedEntryCount":1,"Entries":[{{"ErrorCode":"{code}","ErrorMessage":"because"}}]}}"#)
+    };
+    let (throttled, malformed) = (failed("ThrottlingException"), failed("MalformedDetail"));
+    let server = Server::start(answers(&[
+        ("200 OK", BUS_SEEN),
+        ("200 OK", &throttled),
+        ("200 OK", &malformed),
+        ("200 OK", r#"{"FailedEntryCount":1,"Entries":[{"EventId":"e-1"}]}"#),
+        ("200 OK", r#"{"FailedEntryCount":0,"Entries":[]}"#),
+        ("200 OK", "{}"),
+        (
+            "400 Bad Request",
+            r#"{"__type":"com.amazonaws.events#ThrottlingException","message":"Rate exceeded"}"#,
+        ),
+        ("503 Service Unavailable", "busy"),
+        ("200 OK", EVENT_TAKEN),
+    ]))
+    .await;
+    let bus = bus_of_arn(&server.address.to_string()).await;
+    for expected in [
+        "the event was refused: ThrottlingException: because",
+        "the event was refused: MalformedDetail: because",
+        "it answered without the id of an event",
+        "it answered without the id of an event",
+        "it answered without the id of an event",
+        "the event could not be put: it answered with status 400 Bad Request: ThrottlingException: Rate exceeded",
+        "the event could not be put: it answered with status 503 Service Unavailable: busy",
+    ] {
+        let error = deliver(&bus, "{}").await.unwrap_err();
+        assert_eq!(
+            error,
+            format!("FB-0370 destination event bus {BUS} did not take a failure record: {expected}")
+        );
+    }
+    assert_eq!(deliver(&bus, "{}").await, Ok(()), "what was throttled is taken when it is offered again");
+}
+
+#[tokio::test]
+async fn a_bus_that_is_not_there_gets_no_event_which_would_be_dropped() {
+    let missing = r#"{"__type":"ResourceNotFoundException","message":"Event bus dead does not exist."}"#;
+    let denied = r#"{"__type":"AccessDeniedException","Message":"events:DescribeEventBus"}"#;
+    let (not_found, not_allowed) = (("400 Bad Request", missing), ("400 Bad Request", denied));
+    let elsewhere = r#"{"Arn":"arn:aws:events:us-east-2:210987654321:event-bus/dead"}"#;
+    let refused = "the bus could not be looked at: it answered with status 400 Bad Request: ";
+    let cases = [
+        // By its name alone.
+        (vec![not_found], format!("{refused}ResourceNotFoundException: Event bus dead does not exist."), 1),
+        // By its ARN, which a server may not know.
+        (vec![not_allowed], format!("{refused}AccessDeniedException: events:DescribeEventBus"), 1),
+        (vec![not_found, not_found], format!("{refused}ResourceNotFoundException: Event bus dead does not exist."), 2),
+        (
+            vec![not_found, ("200 OK", elsewhere)],
+            "the bus was looked at, and the answer names arn:aws:events:us-east-2:210987654321:event-bus/dead as its ARN".to_owned(),
+            2,
+        ),
+        (vec![("200 OK", "{}")], "the bus could not be looked at: it answered without an ARN".to_owned(), 1),
+    ];
+    for (n, (acts, expected, n_requests)) in cases.into_iter().enumerate() {
+        let server = Server::start(answers(&acts)).await;
+        let address = server.address.to_string();
+        let bus = match n {
+            0 => bus(&address, BusName::Bare("dead".to_owned())).await,
+            _ => bus_of_arn(&address).await,
+        };
+        let error = deliver(&bus, "{}").await.unwrap_err();
+        assert!(error.starts_with("FB-0370 ") && error.ends_with(&expected), "{error}");
+        assert_eq!(server.counts().requests, n_requests, "{expected}");
+    }
+    // By its name, where its ARN is not known.
+    let acts = [not_found, ("200 OK", BUS_SEEN), ("200 OK", EVENT_TAKEN)];
+    let server = Server::start(answers(&acts)).await;
+    let bus = bus_of_arn(&server.address.to_string()).await;
+    assert_eq!(deliver(&bus, "{}").await, Ok(()));
+    assert_eq!(server.seen()[1].body, br#"{"Name":"dead"}"#);
+}
+
+#[tokio::test]
+async fn a_bus_that_was_deleted_is_missed_a_moment_later() {
+    let missing = r#"{"__type":"ResourceNotFoundException","message":"gone"}"#;
+    let acts = [("200 OK", BUS_SEEN), ("200 OK", EVENT_TAKEN), ("400 Bad Request", missing)];
+    let server = Server::start(answers(&acts)).await;
+    let bus = bus(&server.address.to_string(), BusName::Bare("dead".to_owned())).await;
+    assert_eq!(deliver(&bus, "{}").await, Ok(()));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    let error = deliver(&bus, "{}").await.unwrap_err();
+    let expected = "the bus could not be looked at: it answered with status 400 Bad Request: ResourceNotFoundException: gone";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[tokio::test]
+async fn an_event_counts_its_time_source_and_type_and_one_that_is_too_long_goes_without_its_payload() {
+    let server = Server::start(answers(&[("200 OK", BUS_SEEN), ("200 OK", EVENT_TAKEN)])).await;
+    let bus = bus_of_arn(&server.address.to_string()).await;
+    let n_bytes_max =
+        256 * 1024 - 1 - 14 - "forebay".len() - "Lambda Function Invocation Result - Failure".len();
+    assert_eq!(event_bus::ENTRY_BYTES_MAX, 262_143);
+    let of =
+        |key: &str, n: usize| format!("{{\"{key}\":\"{}\"}}", "x".repeat(n - "{\"payload\":\"\"}".len()));
+    assert_eq!(deliver(&bus, &of("payload", n_bytes_max)).await, Ok(()));
+    assert_eq!(deliver(&bus, &of("payload", n_bytes_max + 1)).await, Ok(()));
+    let seen = server.seen();
+    let detail = |n: usize| {
+        let body: serde_json::Value = serde_json::from_slice(&seen[n].body).unwrap();
+        body["Entries"][0]["Detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((detail(1).len(), detail(2)), (n_bytes_max, "{}".to_owned()));
+    let error = deliver(&bus, &of("another", n_bytes_max + 1)).await.unwrap_err();
+    let n_bytes = n_bytes_max + 1;
+    let expected =
+        format!("the failure record has {n_bytes} bytes without its payload; {n_bytes_max} is the most");
+    assert!(error.ends_with(&expected), "{error}");
+    assert_eq!(server.counts().requests, 3, "what is too long is not sent");
 }

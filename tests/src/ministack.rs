@@ -295,6 +295,20 @@ impl MiniStack {
         answer["ARN"].as_str().expect("a secret has an ARN").to_owned()
     }
 
+    /// A new event bus, and a rule that hands what matches the pattern to a queue. Events that are put before
+    /// the rule is there are dropped.
+    pub fn bus_to_queue(&self, bus: &str, pattern: &Value, queue: &str) {
+        let call = |action: &str, body: &Value| {
+            let target = format!("AWSEvents.{action}");
+            let headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", &*target)];
+            self.must("POST", "/", "events", &headers, &body.to_string());
+        };
+        call("CreateEventBus", &json!({ "Name": bus }));
+        call("PutRule", &json!({ "Name": "all", "EventBusName": bus, "EventPattern": pattern.to_string() }));
+        let target = json!({ "Id": "queue", "Arn": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}") });
+        call("PutTargets", &json!({ "Rule": "all", "EventBusName": bus, "Targets": [target] }));
+    }
+
     /// A new bucket of S3.
     pub fn bucket(&self, name: &str) {
         self.must("PUT", &format!("/{name}"), "s3", &[], "");

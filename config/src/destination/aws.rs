@@ -1,8 +1,9 @@
-//! Queues of SQS, topics of SNS and buckets of S3 as destinations.
+//! Queues of SQS, topics of SNS and buckets of S3 as destinations, and all that an ARN names.
 
 use std::path::Path;
 
 use super::DestinationTarget;
+use super::event_bus::{BusName, EVENTS, EventBusTarget, is_bus};
 use crate::aws::{Arn, AwsService, AwsSettings, Bucket, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
 use crate::error::Code;
 use crate::fields::Item;
@@ -19,7 +20,7 @@ pub static SNS: AwsService = crate::aws_service!("sns", "SNS", "SNS");
 /// The service of buckets.
 pub static S3: AwsService = crate::aws_service!("s3", "S3", "S3");
 /// The services that destinations call.
-pub(crate) static DESTINATION_SERVICES: [&AwsService; 3] = [&S3, &SNS, &SQS];
+pub(crate) static DESTINATION_SERVICES: [&AwsService; 4] = [&EVENTS, &S3, &SNS, &SQS];
 
 /// A queue that gets each failure record as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +149,8 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     let text = it.again().text()?;
     // AWS takes these: they are told apart from what is no destination at all.
     if text.starts_with("kafka://") {
-        let fix = "write the ARN of a queue, a topic or a bucket, or one of the other destinations";
+        let fix =
+            "write the ARN of a queue, a topic, a bucket or an event bus, or one of the other destinations";
         it.wrong(Code::NOT_BUILT_IN, "Kafka topics are not built in as destinations", Some(fix.to_owned()));
         return None;
     }
@@ -164,9 +166,12 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
         Some(arn) if arn.service == "sns" && is_resource(&arn.resource, 256) => {
             Some(DestinationTarget::Sns(SnsTarget { topic: standard(arn, it)?, aws: Box::default() }))
         }
+        Some(arn) if is_bus(&arn) => Some(DestinationTarget::EventBus(EventBusTarget::of(BusName::Arn(arn)))),
         Some(_) | None => {
-            let fix = "write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic` or `arn:aws:s3:::bucket`";
-            it.wrong(Code::NOT_ALLOWED, "is no ARN of a queue, a topic or a bucket", Some(fix.to_owned()));
+            let fix = "write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket` or \
+                       `arn:aws:events:region:account:event-bus/name`";
+            let message = "is no ARN of a queue, a topic, a bucket or an event bus";
+            it.wrong(Code::NOT_ALLOWED, message, Some(fix.to_owned()));
             None
         }
     }

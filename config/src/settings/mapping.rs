@@ -2,7 +2,7 @@
 
 use super::{AwsMember, DefaultValue as D, Flag, SettingSpec, Shape};
 use crate::aws::AwsScope;
-use crate::destination::{S3, S3Addressing, SNS, SQS};
+use crate::destination::{EVENTS, S3, S3Addressing, SNS, SQS};
 use crate::profile::Setting;
 use crate::rate::RateSpecs;
 
@@ -147,7 +147,7 @@ pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure",
     Shape::Group,
     D::Required,
-    "One of `file`, `http`, `function`, `sqs`, `sns`, `s3` and `destination_arn`. It gets a failure record for each batch that was given up.",
+    "One of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus` and `destination_arn`. It gets a failure record for each batch that was given up.",
 )
 .aws(AwsMember::new("DestinationConfig.OnFailure"));
 pub(crate) static INCLUDE_PAYLOAD: SettingSpec = SettingSpec::new(
@@ -270,11 +270,46 @@ pub(crate) static FAILURE_S3_AWS: SettingSpec = SettingSpec::new(
     D::Absent("what stands under the top level's `aws`"),
     "What differs from the top level's `aws` for this bucket; `region` is that of the bucket.",
 );
+pub(crate) static FAILURE_BUS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.event_bus",
+    Shape::Group,
+    D::Absent("no event bus"),
+    "An event bus of EventBridge that gets the failure record as the `detail` of an event of less than 256 KiB; a longer record goes without its `payload`. \
+     What no rule of the bus matches EventBridge drops, unless an archive of the bus keeps it.",
+);
+pub(crate) static FAILURE_BUS_NAME: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.event_bus.bus",
+    Shape::Text,
+    D::Required,
+    "The ARN of the bus, `arn:aws:events:region:account:event-bus/name`, or its name alone: one of the region and the account that are called. `default` is \
+     the bus that each account has. The bus must be there and may be looked at (`events:DescribeEventBus`), because EventBridge takes events for a missing one and drops them.",
+);
+pub(crate) static FAILURE_BUS_SOURCE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.event_bus.source",
+    Shape::Text,
+    D::Word("forebay"),
+    "The `source` of each event, for the bus's rules: 256 characters at most, and not beginning with `aws.`.",
+);
+pub(crate) static FAILURE_BUS_DETAIL_TYPE: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.event_bus.detail_type",
+    Shape::Text,
+    D::Word("Lambda Function Invocation Result - Failure"),
+    "The `detail-type` of each event, for the bus's rules: 128 characters at most. The default is what Lambda writes of asynchronous invocations that failed.",
+);
+/// The settings of `aws` that have a meaning for an event bus.
+pub(crate) const FAILURE_BUS_SCOPE: AwsScope<'static> =
+    AwsScope { services: &[&EVENTS], names_account: false };
+pub(crate) static FAILURE_BUS_AWS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.event_bus.aws",
+    Shape::Aws(FAILURE_BUS_SCOPE),
+    D::Absent("what stands under the top level's `aws`"),
+    "What differs from the top level's `aws` for this bus.",
+);
 pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.destination_arn",
     Shape::Text,
     D::Absent("not named by an ARN"),
-    "The ARN of a standard SQS queue, an SNS topic or an S3 bucket: the short form of `sqs`, `sns` and `s3`.",
+    "The ARN of a standard SQS queue, an SNS topic, an S3 bucket or an event bus of EventBridge: the short form of `sqs`, `sns`, `s3` and `event_bus`. The bus is ours.",
 )
 .aws(AwsMember::new("DestinationConfig.OnFailure.Destination").flag(Flag {
     name: Some("on-failure"),
@@ -456,6 +491,11 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FAILURE_BUCKET_ARN,
     &FAILURE_S3_ADDRESSING,
     &FAILURE_S3_AWS,
+    &FAILURE_BUS,
+    &FAILURE_BUS_NAME,
+    &FAILURE_BUS_SOURCE,
+    &FAILURE_BUS_DETAIL_TYPE,
+    &FAILURE_BUS_AWS,
     &FAILURE_ARN,
     &FILTER_CRITERIA,
     &FILTER,

@@ -81,6 +81,37 @@ fn a_topic_is_named_in_full_or_by_its_arn_alone() {
 }
 
 #[test]
+fn a_bus_is_named_alone_or_by_its_arn_and_says_where_its_events_come_from() {
+    let arn = "arn:aws:events:eu-west-1:123456789012:event-bus/dead.records";
+    let read = |on_failure: &str| {
+        let config = check(&config("", "{ function_name: f }", on_failure)).unwrap();
+        let on_failure = config.mappings.into_iter().next().unwrap().on_failure.unwrap();
+        assert!(!on_failure.include_payload);
+        let DestinationTarget::EventBus(it) = on_failure.target else { panic!("no bus") };
+        (it.bus.to_string(), it.bus.name().to_owned(), it.source, it.detail_type)
+    };
+    let expected = |bus: &str, name: &str, source: &str, detail_type: &str| {
+        (bus.to_owned(), name.to_owned(), source.to_owned(), detail_type.to_owned())
+    };
+    let failure = "Lambda Function Invocation Result - Failure";
+    for on_failure in
+        [format!("{{ event_bus: {{ bus: \"{arn}\" }} }}"), format!("{{ destination_arn: \"{arn}\" }}")]
+    {
+        assert_eq!(read(&on_failure), expected(arn, "dead.records", "forebay", failure));
+    }
+    let alone = "{ event_bus: { bus: default, source: orders, detail_type: Given up } }";
+    assert_eq!(read(alone), expected("default", "default", "orders", "Given up"));
+    for (key, n) in [("bus", 256), ("source", 256), ("detail_type", 128)] {
+        let checked = |n: usize| {
+            let bus = if key == "bus" { "" } else { "bus: x, " };
+            let on_failure = format!("{{ event_bus: {{ {bus}{key}: {} }} }}", "x".repeat(n));
+            check(&config("", "{ function_name: f }", &on_failure)).is_ok()
+        };
+        assert_eq!((checked(n), checked(n + 1)), (true, false), "{key}");
+    }
+}
+
+#[test]
 fn what_cannot_be_called_is_refused_with_the_fix() {
     let f = "{ function_name: f }";
     let file = "{ file: { path: x } }";
@@ -122,6 +153,22 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
             f,
             "{ sns: { topic_arn: \"arn:aws:sns:eu-west-1:123456789012:dead\", aws: { region: us-east-1 } } }",
         ),
+        ("", f, "{ event_bus: {} }"),
+        ("", f, "{ event_bus: { bus: \"aws.partner/x\" } }"),
+        ("", f, "{ event_bus: { bus: \"arn:aws:events:eu-west-1:123456789012:rule/x\" } }"),
+        ("", f, "{ event_bus: { bus: x, source: aws.lambda, detail_type: \"a\\nb\" } }"),
+        (
+            "",
+            f,
+            "{ event_bus: { bus: x, aws: { account_id: \"123456789012\", endpoints: { sqs: \"http://h\" } } } }",
+        ),
+        (
+            "",
+            f,
+            "{ event_bus: { bus: \"arn:aws:events:eu-west-1:123456789012:event-bus/x\", aws: { region: us-east-1 } } }",
+        ),
+        ("", f, "{ destination_arn: \"arn:aws:events:eu-west-1:123456789012:event-bus/a/b\" }"),
+        ("", f, "{ event_bus: { bus: x }, s3: { bucket_arn: \"arn:aws:s3:::dead\" } }"),
         ("", f, "{ file: { path: x }, destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead\" }"),
     ];
     let found: String = cases
@@ -138,7 +185,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:1:18 FB-0106 aws.endpoint: an endpoint has no path and no query (write `http://host:port`)
         forebay.yaml:1:18 FB-0106 aws.endpoint: must begin with `http://` or `https://` (write the whole URL)
         forebay.yaml:1:26 FB-0106 aws.endpoints.sqs: must begin with `http://` or `https://` (write the whole URL)
-        forebay.yaml:1:29 FB-0104 aws.endpoints.queues: there is no setting `queues` (known here: `lambda`, `secretsmanager`, `s3`, `sns`, `sqs`, `sts`, `streams`)
+        forebay.yaml:1:29 FB-0104 aws.endpoints.queues: there is no setting `queues` (known here: `lambda`, `secretsmanager`, `events`, `s3`, `sns`, `sqs`, `sts`, `streams`)
         forebay.yaml:1:8 FB-0110 aws.profile: a profile and an access key exclude each other (keep one of them)
         forebay.yaml:3:53 FB-0107 functions.f.executor.lambda.aws.secret_access_key: credentials are whole or not there: `secret_access_key` is missing (add `secret_access_key:`)
         forebay.yaml:3:55 FB-0104 functions.f.executor.lambda.aws.regoin: there is no setting `regoin` (did you mean `region`?)
@@ -153,16 +200,26 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a bucket (write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`)
-        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: Kafka topics are not built in as destinations (write the ARN of a queue, a topic or a bucket, or one of the other destinations)
+        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: Kafka topics are not built in as destinations (write the ARN of a queue, a topic, a bucket or an event bus, or one of the other destinations)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.s3.bucket_arn: is no ARN of a bucket (write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`)
         forebay.yaml:9:92 FB-0106 event_source_mappings[0].destination_config.on_failure.s3.addressing: must be one of `path`, `virtual_host` (did you mean `virtual_host`?)
-        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic or a bucket (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic` or `arn:aws:s3:::bucket`)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic, a bucket or an event bus (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket` or `arn:aws:events:region:account:event-bus/name`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sns.topic_arn: is no ARN of a topic (write `arn:aws:sns:region:account:topic`)
         forebay.yaml:9:107 FB-0110 event_source_mappings[0].destination_config.on_failure.sns.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the name says it)
-        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `destination_arn` (keep one of them)
+        forebay.yaml:9:52 FB-0107 event_source_mappings[0].destination_config.on_failure.event_bus.bus: `bus` is missing (add `bus:`)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.event_bus.bus: is neither the name nor the ARN of an event bus (write `arn:aws:events:region:account:event-bus/name`, or the name alone: 1 to 256 letters, digits, `.`, `-` and `_`)
+        forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.event_bus.bus: is neither the name nor the ARN of an event bus (write `arn:aws:events:region:account:event-bus/name`, or the name alone: 1 to 256 letters, digits, `.`, `-` and `_`)
+        forebay.yaml:9:70 FB-0106 event_source_mappings[0].destination_config.on_failure.event_bus.source: EventBridge keeps `aws.` for AWS's own events (write another word in front)
+        forebay.yaml:9:95 FB-0106 event_source_mappings[0].destination_config.on_failure.event_bus.detail_type: is no word of an event (write 128 characters at most, none of them a control character)
+        forebay.yaml:9:69 FB-0104 event_source_mappings[0].destination_config.on_failure.event_bus.aws.account_id: there is no setting `account_id` (known here: `region`, `endpoint`, `endpoints`, `access_key_id`, `secret_access_key`, `session_token`, `profile`, `assume_role`, `ca_file`)
+        forebay.yaml:9:110 FB-0104 event_source_mappings[0].destination_config.on_failure.event_bus.aws.endpoints.sqs: there is no setting `sqs` (did you mean `sts`?)
+        forebay.yaml:9:117 FB-0110 event_source_mappings[0].destination_config.on_failure.event_bus.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the name says it)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic, a bucket or an event bus (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket` or `arn:aws:events:region:account:event-bus/name`)
+        forebay.yaml:9:41 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `destination_arn` (keep one of them)
+        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `destination_arn` (keep one of them)
     "#]].assert_eq(&found);
 }
 

@@ -61,6 +61,7 @@ fn config_with(path: &str, value: &str) -> String {
     let on_failure = [
         ("on_failure.sqs", serde_json::json!({ "sqs": { "queue_url": "http://h/1/q" } })),
         ("on_failure.s3", serde_json::json!({ "s3": { "bucket_arn": "arn:aws:s3:::dead" } })),
+        ("on_failure.event_bus", serde_json::json!({ "event_bus": { "bus": "failures" } })),
         (
             "on_failure.sns",
             serde_json::json!({ "sns": { "topic_arn": "arn:aws:sns:eu-west-1:123456789012:t" } }),

@@ -197,7 +197,8 @@ pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> 
         | DestinationTarget::Http(_)
         | DestinationTarget::Sqs(_)
         | DestinationTarget::Sns(_)
-        | DestinationTarget::S3(_) => None,
+        | DestinationTarget::S3(_)
+        | DestinationTarget::EventBus(_) => None,
     });
     [&mapping.function].into_iter().chain(taker)
 }

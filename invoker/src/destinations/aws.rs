@@ -5,6 +5,7 @@ use forebay_clients::{Answer, AwsClient, ExchangeError, Limits, coding_of, compr
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::DELIVERY_TIME_MAX;
@@ -23,6 +24,8 @@ pub(super) enum AwsDeliveryError {
     Refused { status: StatusCode, said: String },
     #[error("it answered without a message id")]
     NoMessageId,
+    #[error("it answered without an ARN")]
+    NoArn,
     #[error("what it took is not what was sent: MD5 {theirs} instead of {ours}")]
     Garbled { ours: String, theirs: String },
 }
@@ -79,6 +82,23 @@ pub(super) fn refusal(head: &Parts, body: &[u8], said: fn(&str) -> String) -> St
         None => said(&String::from_utf8_lossy(body)),
     };
     text.chars().filter(|char| !char.is_control()).take(256).collect()
+}
+
+/// The type and the message of an error in AWS JSON, else the whole answer.
+pub(super) fn said_in_json(answer: &str) -> String {
+    #[derive(Deserialize)]
+    struct ErrorBody {
+        #[serde(rename = "__type")]
+        kind: String,
+        #[serde(default, alias = "Message")]
+        message: String,
+    }
+    match serde_json::from_str(answer) {
+        Ok(ErrorBody { kind, message }) => {
+            format!("{}: {message}", kind.rsplit('#').next().unwrap_or_default())
+        }
+        Err(_) => answer.to_owned(),
+    }
 }
 
 /// How a body is compressed that nobody asked to be.

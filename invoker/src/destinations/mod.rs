@@ -1,6 +1,7 @@
 //! Places for what was given up on, one file each.
 
 mod aws;
+pub mod event_bus;
 pub mod file;
 pub mod function;
 pub mod http;
@@ -10,6 +11,7 @@ pub mod sqs;
 
 use std::time::Duration;
 
+pub use event_bus::EventBusDestination;
 pub use file::{FileDestination, FileDestinations};
 pub use function::FunctionDestination;
 pub use http::HttpDestination;

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::aws::{AwsDeliveryError, call, message};
+use super::aws::{AwsDeliveryError, call, message, said_in_json};
 use crate::destination::{DeliveryError, Destination, FailureRecord};
 use crate::executor::BoxFuture;
 
@@ -50,7 +50,7 @@ impl SqsDestination {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-target", HeaderValue::from_static("AmazonSQS.SendMessage"));
         let body = json!({ "QueueUrl": self.queue_url, "MessageBody": text }).to_string();
-        let answer = call(&self.client, "application/x-amz-json-1.0", headers, body, said).await?;
+        let answer = call(&self.client, "application/x-amz-json-1.0", headers, body, said_in_json).await?;
         let sent: Sent = serde_json::from_str(&answer).map_err(|_| AwsDeliveryError::NoMessageId)?;
         if sent.message_id.is_empty() {
             return Err(AwsDeliveryError::NoMessageId);
@@ -83,23 +83,6 @@ impl Destination for SqsDestination {
 
 fn md5(text: &str) -> String {
     hex::encode(Md5::digest(text.as_bytes()))
-}
-
-/// The type and the message of an error, else the whole answer.
-fn said(answer: &str) -> String {
-    #[derive(Deserialize)]
-    struct ErrorBody {
-        #[serde(rename = "__type")]
-        kind: String,
-        #[serde(default, alias = "Message")]
-        message: String,
-    }
-    match serde_json::from_str(answer) {
-        Ok(ErrorBody { kind, message }) => {
-            format!("{}: {message}", kind.rsplit('#').next().unwrap_or_default())
-        }
-        Err(_) => answer.to_owned(),
-    }
 }
 
 #[cfg(test)]

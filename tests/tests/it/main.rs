@@ -12,6 +12,7 @@ mod api_streams;
 mod aws;
 mod aws_credentials;
 mod buckets;
+mod buses;
 mod demo;
 mod dynamodb;
 mod exactly_once;
