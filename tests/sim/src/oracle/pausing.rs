@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forebay_batcher::lanes::lane_of;
 use forebay_batcher::{
     Attempt, Checkpoint, Condition, Decision, DecisionId, Now, OnExhausted, OpenSlice, OrderKey, Paused,
-    Place, Record, Rule, TrackIdx, TrackState,
+    Place, Plan, Record, Rule, TrackIdx, TrackState,
 };
 
 use super::numbers::slice_of;
@@ -21,9 +21,11 @@ pub(crate) struct Pending {
 }
 
 impl Oracle {
-    /// Some plan lets what is used up wait, and limits the age of records.
+    /// Some plan limits the age of records, and some plan lets what is used up wait or has cuts last: a batch amid
+    /// which a record becomes too old goes on as two.
     pub(super) fn is_parted_by_age(&self) -> bool {
-        self.plans.iter().any(|plan| plan.retry.on_exhausted == OnExhausted::Pause)
+        let parts = |plan: &Plan| plan.retry.on_exhausted == OnExhausted::Pause || plan.durable_cuts;
+        self.plans.iter().any(|plan| parts(plan))
             && self.plans.iter().any(|plan| plan.retry.record_age_max.is_some())
     }
 
