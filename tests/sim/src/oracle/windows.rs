@@ -220,13 +220,15 @@ impl Oracle {
             None => {
                 let arrival = |uid: &u32| self.truths[*uid as usize].arrival.0;
                 let first = uids.first().map_or(0, arrival);
-                // What was cut under another plan, and not tried, goes by its newest.
+                // What was cut under another plan, or in a former life, and not tried, goes by its newest: the
+                // record that began its window may be gone.
                 let firsts = [first, uids.iter().map(arrival).max().unwrap_or(0)];
+                let may_be_older = self.plans.len() > 1 || self.plans.iter().any(|plan| plan.durable_cuts);
                 let is_its = |length_ms: i64| {
                     let begin = |at: i64| at.div_euclid(length_ms) * length_ms;
                     // Other lanes begin anew.
                     let floors = [book.floor, None, book.last_end];
-                    firsts[..=usize::from(self.plans.len() > 1)].iter().any(|first| {
+                    firsts[..=usize::from(may_be_older)].iter().any(|first| {
                         floors[..=2 * usize::from(self.lanes_vary)].iter().any(|floor| {
                             let start = floor.map_or(begin(*first), |floor| begin(*first).max(floor));
                             span == (start, begin(start) + length_ms)
