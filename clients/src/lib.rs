@@ -12,6 +12,7 @@ pub mod outgoing;
 pub mod pieces;
 mod pool;
 pub mod secret;
+mod shortened;
 pub mod stream;
 pub mod tls;
 pub mod xml;
@@ -30,6 +31,7 @@ pub use outgoing::StreamBody;
 pub use pieces::{Pieces, Sent, Vectored};
 pub use pool::host;
 pub use secret::SecretError;
+pub use shortened::{SHORT_CHARS_MAX, shortened};
 pub use stream::StreamError;
 pub use tls::TlsError;
 

@@ -8,7 +8,7 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{BatchLane, NotReached, Position, Reply, TrackIdx, UnixMillis};
+use forebay_batcher::{NotReached, Reply, UnixMillis};
 use forebay_clients::{Aws, Clients, HttpClients};
 use forebay_config::aws::AwsPlace;
 use forebay_config::destination::{BusName, EventBusTarget, QueueName, SnsTarget, SqsTarget};
@@ -20,10 +20,8 @@ use forebay_invoker::destinations::{
 use forebay_invoker::executors::http::ANSWER_BYTES_MAX;
 use forebay_invoker::executors::lambda::LambdaExecutor;
 use forebay_invoker::outcome::chain;
-use forebay_invoker::{
-    Destination, Event, Executor, FailureRecord, HandOff, HandOffs, HandedBatch, InvokeError,
-};
-use server::{Act, Seen, Server, answer};
+use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
+use server::{Act, Seen, Server, answer, hand_off};
 
 fn clients(address: &str) -> Clients {
     let key = AwsKey {
@@ -114,19 +112,6 @@ async fn an_invoke_is_a_signed_post_to_the_functions_path() {
         (reply.status, reply.function_error, reply.payload),
         (Some(200), None, Some("{\"a\":1}".into()))
     );
-}
-
-/// What a mapping says of a batch on a track of this name.
-fn hand_off(track: &str) -> HandOff {
-    let (first, last) = (Position::number(7), Position::number(9));
-    let batch = HandedBatch {
-        track,
-        lane: BatchLane { track: TrackIdx(1), lane: 0, n_lanes: 4 },
-        n_records: 3,
-        positions: Some((&first, &last)),
-        window: None,
-    };
-    HandOffs::of("orders").tell(batch, true)
 }
 
 #[tokio::test]

@@ -7,19 +7,15 @@ mod server;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_batcher::{
-    BatchLane, Failure, NotReached, Outcome, Position, Reply, Slice, TrackIdx, UnixMillis,
-};
+use forebay_batcher::{Failure, NotReached, Outcome, Reply, Slice, UnixMillis};
 use forebay_clients::HttpClients;
 use forebay_config::function::HttpSettings;
 use forebay_config::{ExecutorSettings, Function, FunctionName};
 use forebay_invoker::destinations::HttpDestination;
 use forebay_invoker::executors::http::{ANSWER_BYTES_MAX, HttpExecutor};
 use forebay_invoker::outcome::{chain, outcome_of};
-use forebay_invoker::{
-    Destination, Event, Executor, FailureRecord, HandOff, HandOffs, HandedBatch, InvokeError,
-};
-use server::{Act, Server, answer};
+use forebay_invoker::{Destination, Event, Executor, FailureRecord, InvokeError};
+use server::{Act, Server, answer, hand_off};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:resize";
 
@@ -45,19 +41,6 @@ fn executor(url: &str, timeout_ms: u64) -> HttpExecutor {
 
 fn event(text: &str) -> Event {
     Event::from(vec![Bytes::copy_from_slice(text.as_bytes())])
-}
-
-/// What a mapping says of a batch on a track of this name.
-fn hand_off(track: &str) -> HandOff {
-    let (first, last) = (Position::number(7), Position::number(9));
-    let batch = HandedBatch {
-        track,
-        lane: BatchLane { track: TrackIdx(1), lane: 0, n_lanes: 4 },
-        n_records: 3,
-        positions: Some((&first, &last)),
-        window: None,
-    };
-    HandOffs::of("orders").tell(batch, true)
 }
 
 async fn invoke_once(act: Act) -> (Result<Reply, InvokeError>, Server) {

@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::AwsClient;
 use super::provider::TRY_MAX;
 use crate::exchange::{Answer, ExchangeError, Limits};
+use crate::shortened::shortened;
 use crate::xml::{element, said, unescaped};
 
 /// So much of an answer is read; a session's token has up to a few thousand bytes.
@@ -61,7 +62,7 @@ impl RoleTaker {
         let body = body.unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         if head.status != StatusCode::OK {
-            let said = said(&text).chars().filter(|char| !char.is_control()).take(256).collect();
+            let said = shortened(&said(&text));
             return Err(RoleError::Refused { endpoint, role, status: head.status, said });
         }
         session(&text).ok_or(RoleError::Empty { endpoint, role })

@@ -1,7 +1,7 @@
 //! What the destinations of AWS's services have in common: how long a message may be, and how a call ends.
 
 use bytes::Bytes;
-use forebay_clients::{Answer, AwsClient, ExchangeError, Limits, coding_of, compressed};
+use forebay_clients::{Answer, AwsClient, ExchangeError, Limits, coding_of, compressed, shortened};
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -81,7 +81,7 @@ pub(super) fn refusal(head: &Parts, body: &[u8], said: fn(&str) -> String) -> St
         Some(coding) => compressed(coding),
         None => said(&String::from_utf8_lossy(body)),
     };
-    text.chars().filter(|char| !char.is_control()).take(256).collect()
+    shortened(&text)
 }
 
 /// The type and the message of an error in AWS JSON, else the whole answer.

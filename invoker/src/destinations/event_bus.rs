@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients};
+use forebay_clients::{AwsClient, AwsError, AwsTarget, Clients, shortened};
 use forebay_config::destination::{BusName, EVENTS, EventBusTarget};
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -123,9 +123,8 @@ impl EventBusDestination {
         match (failed_entry_count, entry) {
             (0, EntryPut { event_id: Some(id), error_code: None, .. }) if !id.is_empty() => Ok(()),
             (_, EntryPut { error_code: Some(code), error_message, .. }) => {
-                let short = |text: String| text.chars().filter(|it| !it.is_control()).take(256).collect();
-                let message = short(error_message.unwrap_or_default());
-                Err(PutEventError::Refused { code: short(code), message })
+                let message = shortened(&error_message.unwrap_or_default());
+                Err(PutEventError::Refused { code: shortened(&code), message })
             }
             (_, EntryPut { .. }) => Err(PutEventError::NoEventId),
         }

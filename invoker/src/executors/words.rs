@@ -1,7 +1,7 @@
 //! What an answer says, short enough for a log: error objects, first lines, headers of one word.
 
 use bytes::Bytes;
-use forebay_clients::{coding_of, compressed};
+use forebay_clients::{SHORT_CHARS_MAX, coding_of, compressed, shortened};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode, Version};
@@ -72,11 +72,10 @@ pub(super) fn said(body: &Bytes) -> String {
 
 /// The first line of what a function said, short enough for a log.
 fn first_line(body: &Bytes) -> String {
-    const CHARS_MAX: usize = 256;
     // Cut before it is looked at, for a body may have megabytes; a character has four bytes at the most.
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * CHARS_MAX)]);
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHORT_CHARS_MAX)]);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    line.chars().filter(|char| !char.is_control()).take(CHARS_MAX).collect()
+    shortened(line)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use forebay_batcher::{BatchLane, Position, TrackIdx};
+use forebay_invoker::{HandOff, HandOffs, HandedBatch};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -198,4 +200,17 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<(String,
 pub(crate) fn answer(status: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// What a mapping says of a batch on a track of this name.
+pub(crate) fn hand_off(track: &str) -> HandOff {
+    let (first, last) = (Position::number(7), Position::number(9));
+    let batch = HandedBatch {
+        track,
+        lane: BatchLane { track: TrackIdx(1), lane: 0, n_lanes: 4 },
+        n_records: 3,
+        positions: Some((&first, &last)),
+        window: None,
+    };
+    HandOffs::of("orders").tell(batch, true)
 }

@@ -49,10 +49,7 @@ fn n_scripts() -> u64 {
 #[test]
 fn random_scripts_get_the_same_answers_from_the_tree_and_from_kinesis_local() {
     let (strict, real) = (StrictStreams::start(FREE), KinesisLocal::start());
-    let both = Both {
-        strict: Box::new(|action, body| strict.try_kinesis(action, body)),
-        real: Box::new(|action, body| real.try_call(action, body)),
-    };
+    let both = Both::of_kinesis(&strict, &real);
     let mut n = Counts::default();
     for seed in 1..=n_scripts() {
         let stream = format!("stream{seed}");
@@ -71,10 +68,7 @@ fn random_scripts_get_the_same_answers_from_the_tree_and_from_kinesis_local() {
 #[test]
 fn random_scripts_get_the_same_answers_from_the_tree_and_from_dynamodb_local() {
     let (strict, real) = (StrictStreams::start(FREE), DynamoDbLocal::start());
-    let both = Both {
-        strict: Box::new(|action, body| strict.try_dynamodb(action, body)),
-        real: Box::new(|action, body| real.try_call(action, body)),
-    };
+    let both = Both::of_dynamodb(&strict, &real);
     let mut n = Counts::default();
     for seed in 1..=n_scripts() {
         let table = format!("table{seed}");
@@ -89,10 +83,7 @@ fn random_scripts_get_the_same_answers_from_the_tree_and_from_dynamodb_local() {
 #[test]
 fn kinesis_local_differs_from_aws_where_the_list_says_so() {
     let (strict, real) = (StrictStreams::start(FREE), KinesisLocal::start());
-    let both = Both {
-        strict: Box::new(|action, body| strict.try_kinesis(action, body)),
-        real: Box::new(|action, body| real.try_call(action, body)),
-    };
+    let both = Both::of_kinesis(&strict, &real);
     both.call("CreateStream", json!({ "StreamName": "differences", "ShardCount": 1 }));
     real.await_active("differences");
     let mut found = BTreeMap::new();
@@ -118,10 +109,7 @@ fn kinesis_local_differs_from_aws_where_the_list_says_so() {
 #[test]
 fn dynamodb_local_differs_from_aws_where_the_list_says_so() {
     let (strict, real) = (StrictStreams::start(FREE), DynamoDbLocal::start());
-    let both = Both {
-        strict: Box::new(|action, body| strict.try_dynamodb(action, body)),
-        real: Box::new(|action, body| real.try_call(action, body)),
-    };
+    let both = Both::of_dynamodb(&strict, &real);
     TableWords::new(&both, &strict, &real, "other".to_owned());
     let words = TableWords::new(&both, &strict, &real, "differences".to_owned());
     words.change("a", 0, Some(1));
@@ -175,7 +163,21 @@ struct Both<'a> {
     real: Calls<'a>,
 }
 
-impl Both<'_> {
+impl<'a> Both<'a> {
+    fn of_kinesis(strict: &'a StrictStreams, real: &'a KinesisLocal) -> Self {
+        Self {
+            strict: Box::new(|action, body| strict.try_kinesis(action, body)),
+            real: Box::new(|action, body| real.try_call(action, body)),
+        }
+    }
+
+    fn of_dynamodb(strict: &'a StrictStreams, real: &'a DynamoDbLocal) -> Self {
+        Self {
+            strict: Box::new(|action, body| strict.try_dynamodb(action, body)),
+            real: Box::new(|action, body| real.try_call(action, body)),
+        }
+    }
+
     fn call(&self, action: &str, body: Value) -> [Answer; 2] {
         self.call_each(action, |_| body.clone())
     }
