@@ -228,12 +228,14 @@ impl Oracle {
                     let begin = |at: i64| at.div_euclid(length_ms) * length_ms;
                     // Other lanes begin anew.
                     let floors = [book.floor, None, book.last_end];
-                    firsts[..=usize::from(may_be_older)].iter().any(|first| {
+                    let begins = |first: i64| {
                         floors[..=2 * usize::from(self.lanes_vary)].iter().any(|floor| {
-                            let start = floor.map_or(begin(*first), |floor| begin(*first).max(floor));
+                            let start = floor.map_or(begin(first), |floor| begin(first).max(floor));
                             span == (start, begin(start) + length_ms)
                         })
-                    })
+                    };
+                    firsts[..=usize::from(may_be_older)].iter().any(|first| begins(*first))
+                        || self.parted_before(owner, lane, uids).any(begins)
                 };
                 let windows = self.plans.iter().filter_map(|plan| plan.window.as_ref());
                 let mut lengths = windows.map(|it| i64::try_from(it.tumbling.as_millis()).expect("short"));
@@ -242,6 +244,26 @@ impl Oracle {
                 })
             }
         }
+    }
+
+    /// When the records reached their source that may have begun the window of a batch which was cut before it
+    /// was tried: by then they were too old, and were parted off.
+    fn parted_before<'a>(
+        &'a self,
+        owner: &'a Ownership,
+        lane: u32,
+        uids: &[u32],
+    ) -> impl Iterator<Item = i64> + 'a {
+        let may_be = self.plans.iter().any(|plan| plan.durable_cuts && plan.retry.record_age_max.is_some());
+        let first = uids.first().copied().filter(|_| may_be);
+        let of_track = first.map_or(&[][..], |_| &self.by_track[owner.source]);
+        let before = of_track.iter().copied().take_while(move |uid| Some(*uid) != first);
+        let is_parted = move |uid: &u32| {
+            let entry = &self.entries[*uid as usize];
+            let is_given_up = entry.given_up || entry.paused_since.is_some();
+            is_given_up && self.lane_of(*uid as usize, self.plan().lanes.get()) == lane
+        };
+        before.filter(is_parted).map(|uid| self.truths[uid as usize].arrival.0)
     }
 
     /// a window ends once, with all that it carries, when all that was tried of it is finished and
