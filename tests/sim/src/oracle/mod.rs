@@ -32,7 +32,7 @@ pub(crate) use hands::FORMER;
 pub(crate) use hidden::CALL_US;
 pub(crate) use ownership::{Ownership, is_finished_in, order_key};
 pub(crate) use slowness::{Demand, note_what_came};
-pub(crate) use truth::{Entry, Pause, Poison, Truth, decimal, handle_number, name};
+pub(crate) use truth::{Entry, Pause, Poison, RETRY_FIRST_MS, Truth, decimal, handle_number, name};
 pub(crate) use windows::{InWindow, state_of};
 
 /// The wall clock at the beginning of every world.

@@ -8,12 +8,15 @@ use super::events::Event;
 use super::{Phase, World};
 use crate::coverage::Point;
 use crate::options::Stubborn;
-use crate::oracle::{Poison, Violation, holds, order_key};
+use crate::oracle::{Pause, Poison, RETRY_FIRST_MS, Truth, Violation, holds, order_key};
 
 const N_FAILURES: u32 = 100;
-/// How long it fails at least, and when all others must be done.
-const LASTS_US: u64 = 1_000_000_000;
+/// When all others must be done, where they need no longer one after the other; and for how long it fails after
+/// that.
 const OTHERS_US: u64 = 700_000_000;
+const LASTS_ON_US: u64 = 300_000_000;
+/// So many attempts are thought of where nothing bounds them.
+const ATTEMPTS: u32 = 8;
 
 /// How far it has come.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub(super) struct Stubbornness {
     /// It fails still.
     is_on: bool,
     n_failures: u32,
+    /// When all others must be done.
+    others_by_us: u64,
     /// The record that makes the function fail, or that is given up.
     victim: Option<u32>,
 }
@@ -41,6 +46,7 @@ impl World {
                 self.append_or_send(track);
             }
         }
+        self.stubbornness.others_by_us = self.healed_us + OTHERS_US.max(self.serial_us());
         let is_of_one = matches!(self.options.stubborn, Stubborn::Record | Stubborn::Destination);
         if self.options.lanes_change && is_of_one && !self.oracle.is_queue {
             for _ in 0..3 {
@@ -48,6 +54,28 @@ impl World {
                 self.events.push(at, Event::ChangeLanes);
             }
         }
+    }
+
+    /// How long what is left takes at most: one record of a track after the other, as where all have one key, or
+    /// one of all where no more may run at once.
+    fn serial_us(&self) -> u64 {
+        let n_attempts =
+            self.plan.retry.retries_max.map_or(ATTEMPTS, |retries| retries.saturating_add(1)).min(ATTEMPTS);
+        let attempt_us = 1000 * u64::from(self.options.latency_max_ms);
+        let pauses = (1..n_attempts).map(|n| Pause::after(0, RETRY_FIRST_MS, n - 1).due_us);
+        let poisoned_us = u64::from(n_attempts) * attempt_us + pauses.sum::<u64>();
+        let is_left = |truth: &Truth| {
+            truth.wanted && !truth.gone && truth.n_done + truth.n_taken + truth.n_discarded == 0
+        };
+        let takes_us = |uid: &u32| match &self.oracle.truths[*uid as usize] {
+            it if !is_left(it) => 0,
+            it if it.poison == Poison::Harmless => attempt_us,
+            _ => poisoned_us,
+        };
+        let of_tracks = self.oracle.by_track.iter().map(|uids| uids.iter().map(takes_us).sum::<u64>());
+        let (longest, all) = of_tracks.fold((0, 0), |(longest, all), it| (it.max(longest), all + it));
+        let at_once = self.plan.concurrency_max.map_or(u64::MAX, |it| u64::from(it.get()));
+        longest.max(all / at_once)
     }
 
     pub(super) fn append_or_send(&mut self, track: usize) {
@@ -121,7 +149,9 @@ impl World {
             return false;
         }
         self.stubbornness.n_failures += 1;
-        if self.stubbornness.n_failures > N_FAILURES && self.now_us > self.healed_us + LASTS_US {
+        if self.stubbornness.n_failures > N_FAILURES
+            && self.now_us > self.stubbornness.others_by_us + LASTS_ON_US
+        {
             self.stubbornness.is_on = false;
             self.coverage.hit(point);
             self.changed = true;
@@ -131,7 +161,7 @@ impl World {
 
     /// S-2: what fails for ever stops no other: by now all that it does not hold back is finished.
     pub(super) fn s2_all_others_are_done(&self) -> Result<(), Violation> {
-        if !self.stubbornness.is_on || self.oracle.is_queue || self.now_us < self.healed_us + OTHERS_US {
+        if !self.stubbornness.is_on || self.oracle.is_queue || self.now_us < self.stubbornness.others_by_us {
             return Ok(());
         }
         let Some(stubborn) = self.stubborn_track() else { return Ok(()) };
