@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # worlds. `make sim` draws its own by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis sqs test long check sim faults faults-core faults-whole fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis sqs test long long-tests long-faults check sim faults faults-core faults-whole fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -94,12 +94,18 @@ test: setup check clients
 	dev/faults.py --sample 12
 	@echo "test: all of it passed"
 
-# The full counts that the issues name: kills, flips, mounts, seeds. As root, at most $(LONG_MINUTES) minutes.
+# The full counts that the issues name: kills, flips, mounts, seeds, faults. As root, at most $(LONG_MINUTES) minutes. The tests wait for servers and
+# timers most of the time: what they leave of the processors goes to the faults.
 long: setup check clients
 	$(CARGO) run --locked --offline -q -p forebay-sim -- run --seeds 1000000 --base $(SEED_BASE)0
-	FOREBAY_LONG=1 FOREBAY_DRAWN_CONFIGS=20000 $(CARGO) test --locked --offline --workspace --no-fail-fast
-	$(MAKE) faults
+	@$(MAKE) --no-print-directory -j2 long-tests long-faults
 	@echo "long: all of it passed"
+
+long-tests:
+	FOREBAY_LONG=1 FOREBAY_DRAWN_CONFIGS=20000 $(CARGO) test --locked --offline --workspace --no-fail-fast
+
+long-faults:
+	nice -n 19 $(MAKE) --no-print-directory faults
 
 check: setup
 	$(CARGO) fmt --all --check
