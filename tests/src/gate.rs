@@ -34,6 +34,9 @@ pub enum Treatment {
     BrokenOff(usize),
     /// It is answered with this body.
     Answered(String),
+    /// It is answered with an event stream: these payloads, each an event of this type, and nothing more until
+    /// somebody ends the connection.
+    Pushed(&'static str, Vec<String>),
 }
 
 type Rule = Arc<dyn Fn(&Call) -> Treatment + Send + Sync>;
@@ -81,7 +84,7 @@ impl Shared {
 /// A socket that listens, and its connections.
 struct Listening {
     is_over: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
+    open: Arc<Mutex<Vec<Arc<TcpStream>>>>,
     thread: JoinHandle<()>,
 }
 
@@ -176,7 +179,9 @@ impl Listening {
                     if is_over.load(Ordering::SeqCst) {
                         return;
                     }
-                    lock(&open).extend(stream.try_clone());
+                    // Shared and not cloned: thousands are open where shards are pushed.
+                    let stream = Arc::new(stream);
+                    lock(&open).push(Arc::clone(&stream));
                     let shared = Arc::clone(&shared);
                     // An error of the connection is its end.
                     std::thread::spawn(move || {
@@ -203,7 +208,7 @@ impl Listening {
     }
 }
 
-fn break_all(open: &Mutex<Vec<TcpStream>>) {
+fn break_all(open: &Mutex<Vec<Arc<TcpStream>>>) {
     for stream in lock(open).drain(..) {
         let _ = stream.shutdown(Shutdown::Both);
     }
@@ -220,7 +225,7 @@ struct Request {
 }
 
 impl Request {
-    fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Self>> {
+    fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Self>> {
         let head = read_head(reader)?;
         if head.is_empty() {
             return Ok(None);
@@ -261,7 +266,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 /// Answers one request after the other; a connection whose request went to the server behind is over then.
 fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut reader = BufReader::new(stream);
     while let Some(request) = Request::read(&mut reader)? {
         let call = request.call();
         let rule = Arc::clone(&lock(&shared.rule));
@@ -276,6 +281,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
             Treatment::Passed => return relay(&request, stream, shared, usize::MAX),
             Treatment::BrokenOff(n_bytes) => return relay(&request, stream, shared, n_bytes),
             Treatment::Answered(body) => answer(stream, shared, 200, &body)?,
+            Treatment::Pushed(event, payloads) => return push(stream, shared, event, &payloads),
             Treatment::Refused(status, code, message) => {
                 answer(stream, shared, status, &json!({ "__type": code, "message": message }).to_string())?;
             }
@@ -291,6 +297,48 @@ fn answer(mut stream: &TcpStream, shared: &Shared, status: u16, body: &str) -> s
         body.len()
     );
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())
+}
+
+/// What is pushed, and then silence until the other side, or [`Gate::go_down`], ends the connection.
+fn push(mut stream: &TcpStream, shared: &Shared, event: &str, payloads: &[String]) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 200 x\r\ncontent-type: application/vnd.amazon.eventstream\r\n{}transfer-encoding: chunked\r\n\r\n",
+        shared.date()
+    );
+    stream.write_all(head.as_bytes())?;
+    let answer = event_message("initial-response", b"{}");
+    let events = payloads.iter().map(|it| event_message(event, it.as_bytes()));
+    for message in std::iter::once(answer).chain(events) {
+        stream.write_all(format!("{:x}\r\n", message.len()).as_bytes())?;
+        stream.write_all(&message)?;
+        stream.write_all(b"\r\n")?;
+    }
+    // Nobody says anything more on it: this ends with the connection.
+    while stream.read(&mut [0; 64])? > 0 {}
+    Ok(())
+}
+
+/// A message of AWS's event stream.
+fn event_message(event: &str, payload: &[u8]) -> Vec<u8> {
+    let mut headers = Vec::new();
+    for (name, value) in
+        [(":message-type", "event"), (":event-type", event), (":content-type", "application/json")]
+    {
+        headers.push(name.len() as u8);
+        headers.extend_from_slice(name.as_bytes());
+        // A text.
+        headers.push(7);
+        headers.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        headers.extend_from_slice(value.as_bytes());
+    }
+    // Lengths and their checksum, headers, payload, the checksum of all.
+    let n_bytes = (12 + headers.len() + payload.len() + 4) as u32;
+    let mut message = [n_bytes.to_be_bytes(), (headers.len() as u32).to_be_bytes()].concat();
+    message.extend_from_slice(&crc32fast::hash(&message).to_be_bytes());
+    message.extend_from_slice(&headers);
+    message.extend_from_slice(payload);
+    message.extend_from_slice(&crc32fast::hash(&message).to_be_bytes());
+    message
 }
 
 /// The request on a connection of its own, and what comes back, up to so many bytes of its body.
