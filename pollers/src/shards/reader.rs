@@ -261,7 +261,7 @@ impl ShardReader {
         // the old ones.
         stream.shard(&self.track).await?;
         if let Some(number) = self.pushed.goes_on(&self.place, Instant::now()) {
-            let begin = SubscribeAt::Behind(number.to_text());
+            let begin = SubscribeAt::Behind(stream.written(&number).await.map_err(on)?);
             match self.subscribe(begin).await {
                 Ok(cursor) => {
                     self.cursor = Some(cursor);
@@ -279,7 +279,9 @@ impl ShardReader {
             }
             ShardPlace::Time(at) => (IteratorAt::Time(*at), None),
             // At the last record and not behind it: so it shows whether that one is still there.
-            ShardPlace::At(sequence, _) => (IteratorAt::At(sequence.to_text()), Some(sequence.clone())),
+            ShardPlace::At(sequence, _) => {
+                (IteratorAt::At(stream.written(sequence).await.map_err(on)?), Some(sequence.clone()))
+            }
             ShardPlace::End => {
                 self.children = Some(Vec::new());
                 return Ok(false);

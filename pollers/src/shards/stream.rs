@@ -51,6 +51,8 @@ pub(crate) struct ShardStream {
     pub(super) ended: Notify,
     /// Shards that were listed as closed when the stream was listed last.
     closed: Mutex<BTreeSet<String>>,
+    /// How long its numbers are where the server writes zeros before them.
+    n_digits: tokio::sync::OnceCell<usize>,
     /// When it was described last, and what it was.
     seen: Mutex<(Instant, StreamDescription)>,
     /// One asks for all which stream it is; how often that was done.
@@ -65,8 +67,8 @@ impl ShardStream {
         it: StreamDescription,
     ) -> Self {
         let (pace, ended, seen) = (Pace::new(facts.rate), Notify::new(), Mutex::new((Instant::now(), it)));
-        let (closed, asking) = Default::default();
-        Self { calls, traits, facts, pace, ended, closed, seen, asking }
+        let (closed, n_digits, asking) = Default::default();
+        Self { calls, traits, facts, pace, ended, closed, n_digits, seen, asking }
     }
 
     /// What people call it.
@@ -166,11 +168,20 @@ impl ShardStream {
                 Some(next) => after = Some(next),
                 None => {
                     self.note_closed(&shards);
+                    // Known already, or just asked for: it is the same.
+                    let _ = self.n_digits.set(digits_of(&shards));
                     return Ok(shards);
                 }
             }
         }
         Err(self.traits.unusable(format!("its shards have more than {PAGES_MAX} pages")))
+    }
+
+    /// A number as the server writes it.
+    pub(super) async fn written(&self, sequence: &Sequence) -> Result<String, ShardError> {
+        let ask = async || Ok::<_, ShardError>(digits_of(&self.shards().await?));
+        let n_digits = *self.n_digits.get_or_try_init(ask).await?;
+        Ok(format!("{:0>n_digits$}", sequence.to_text()))
     }
 
     fn note_closed(&self, shards: &[ShardInfo]) {
@@ -225,6 +236,11 @@ impl ShardStream {
             StartingPosition::Latest => self.traits.latest(self, &shard.id).await,
         }
     }
+}
+
+/// Those of all shards of a stream are alike.
+fn digits_of(shards: &[ShardInfo]) -> usize {
+    shards.iter().map(|it| it.n_digits).max().unwrap_or(0)
 }
 
 fn name(stream: &str, shard: &str) -> TrackName {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::kinesis::client::described;
 use crate::kinesis::data::{BASE64, ENCRYPTED, is_base64};
 use crate::kinesis::error::KinesisError;
-use crate::shards::{Page, ShardInfo, ShardRead, ShardRecord, StreamDescription};
+use crate::shards::{Page, ShardInfo, ShardRead, ShardRecord, StreamDescription, digits_with_zeros};
 
 pub(in crate::kinesis) fn parsed<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, KinesisError> {
     read_answer(answer).map_err(|why| KinesisError::Refused(format!("it cannot be read: {why}")))
@@ -61,6 +61,7 @@ struct WireShard {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct WireRange {
+    starting_sequence_number: Option<String>,
     ending_sequence_number: Option<String>,
 }
 
@@ -70,6 +71,11 @@ pub(super) fn page(answer: &Bytes) -> Result<Page, KinesisError> {
     let shard = |it: WireShard| ShardInfo {
         id: it.shard_id.unwrap_or_default(),
         parents: it.parent_shard_id.into_iter().chain(it.adjacent_parent_shard_id).collect(),
+        n_digits: it
+            .sequence_number_range
+            .as_ref()
+            .and_then(|it| it.starting_sequence_number.as_deref())
+            .map_or(0, digits_with_zeros),
         is_closed: it.sequence_number_range.is_some_and(|it| it.ending_sequence_number.is_some()),
         // What it says there is no record's number.
         last: None,
@@ -154,6 +160,7 @@ impl RecordsAnswer<'_> {
             parents: it.parent_shards.unwrap_or_default(),
             is_closed: false,
             last: None,
+            n_digits: 0,
         };
         let wire = read.records.unwrap_or_default();
         let mut records = Vec::with_capacity(wire.len());
