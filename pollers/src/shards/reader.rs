@@ -359,11 +359,14 @@ impl ShardReader {
             self.record_bytes = record_bytes as u64;
         }
         // All of them or none: a number that cannot be read leaves the reader where it stood.
-        let numbers =
-            answer.records.iter().map(|it| self.stream.sequence_of(&it.id)).collect::<Result<Vec<_>, _>>()?;
+        let numbers = self.stream.sequences_of(&answer.records)?;
         self.held.reserve(n_records);
         for (number, record) in numbers.into_iter().zip(answer.records) {
             self.hold(number, record);
+        }
+        // What stays longer than its read keeps nothing of others.
+        if let ShardPlace::At(number, _) = &mut self.place {
+            *number = number.alone();
         }
         self.rest(answer.behind_ms.map_or(n_records > 0, |it| it > 0), n_records > 0);
         if answer.next.is_none() {

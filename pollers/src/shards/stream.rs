@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use forebay_batcher::RecordId;
+use forebay_batcher::{RecordId, ShortArena};
 use forebay_config::StartingPosition;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::calls::{ShardCalls, ShardInfo, ShardRead, ShardTraits, StreamDescription};
+use super::calls::{ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription};
 use super::error::ShardError;
 use super::pace::{Pace, Rate};
-use super::place::{Sequence, ShardPlace};
+use super::place::{Sequence, SequenceBytes, ShardPlace};
 use crate::source::{SourceError, TrackInfo, TrackName};
 
 /// That a stream is the same is believed for so long.
@@ -97,14 +97,30 @@ impl ShardStream {
 
     /// A sequence number that the server wrote.
     pub(crate) fn sequence(&self, text: &str) -> Result<Sequence, ShardError> {
-        self.sequence_of(&RecordId::new(text.as_bytes()))
+        Sequence::parse(text).ok_or_else(|| self.no_number(text.as_bytes()))
     }
 
     /// The number of a record.
     pub(crate) fn sequence_of(&self, RecordId(id): &RecordId) -> Result<Sequence, ShardError> {
-        let text = || String::from_utf8_lossy(id.as_slice());
-        let wrong = || self.traits.unusable(format!("{:?} is no sequence number", text()));
-        Sequence::parse(id.as_slice()).ok_or_else(wrong)
+        Sequence::parse(id.as_slice()).ok_or_else(|| self.no_number(id.as_slice()))
+    }
+
+    /// The numbers of the records of a read, in their order: they lie together.
+    pub(super) fn sequences_of(&self, records: &[ShardRecord]) -> Result<Vec<Sequence>, ShardError> {
+        let (mut numbers, mut arena) = (Vec::with_capacity(records.len()), ShortArena::default());
+        for ShardRecord { id: RecordId(id), .. } in records {
+            let number = SequenceBytes::parse(id.as_slice()).ok_or_else(|| self.no_number(id.as_slice()))?;
+            arena.add(number.as_slice());
+            if arena.is_full() {
+                numbers.extend(arena.take().map(Sequence::of_bytes));
+            }
+        }
+        numbers.extend(arena.take().map(Sequence::of_bytes));
+        Ok(numbers)
+    }
+
+    fn no_number(&self, text: &[u8]) -> ShardError {
+        self.traits.unusable(format!("{:?} is no sequence number", String::from_utf8_lossy(text)))
     }
 
     /// Asks the stream what it is.
