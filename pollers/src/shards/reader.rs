@@ -261,7 +261,7 @@ impl ShardReader {
         // the old ones.
         stream.shard(&self.track).await?;
         if let Some(number) = self.pushed.goes_on(&self.place, Instant::now()) {
-            let begin = SubscribeAt::Behind(stream.written(&number).await.map_err(on)?);
+            let begin = SubscribeAt::Behind(stream.written(number).await.map_err(on)?);
             match self.subscribe(begin).await {
                 Ok(cursor) => {
                     self.cursor = Some(cursor);

@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn no_member_may_come_twice_and_null_is_none() {
-        let read = |answer: &'static str| super::records(&Bytes::from_static(answer.as_bytes()));
+        let read = |answer: &'static str| records(&Bytes::from_static(answer.as_bytes()));
         let none = read(r#"{"Records":null,"NextShardIterator":null,"MillisBehindLatest":null}"#).unwrap();
         assert_eq!((none.records.len(), none.next, none.behind_ms), (0, None, None));
         for twice in [r#"{"Records":[],"Records":[]}"#, r#"{"ChildShards":null,"ChildShards":[]}"#] {
