@@ -23,7 +23,7 @@ const KEYS_BYTES: usize = 4 << 10;
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "PascalCase")]
-enum Member {
+enum RecordMember {
     Records,
     NextShardIterator,
     ContinuationSequenceNumber,
@@ -134,14 +134,18 @@ impl<'de> Visitor<'de> for AnswerSeed<'de> {
         let (mut records, mut next, mut continuation, mut behind_ms, mut children) = Default::default();
         while let Some(member) = map.next_key()? {
             match member {
-                Member::Records => once(&mut records, "Records", map.next_value_seed(RecordsSeed(self.0))?)?,
-                Member::NextShardIterator => once(&mut next, "NextShardIterator", map.next_value()?)?,
-                Member::ContinuationSequenceNumber => {
+                RecordMember::Records => {
+                    once(&mut records, "Records", map.next_value_seed(RecordsSeed(self.0))?)?
+                }
+                RecordMember::NextShardIterator => once(&mut next, "NextShardIterator", map.next_value()?)?,
+                RecordMember::ContinuationSequenceNumber => {
                     once(&mut continuation, "ContinuationSequenceNumber", map.next_value()?)?;
                 }
-                Member::MillisBehindLatest => once(&mut behind_ms, "MillisBehindLatest", map.next_value()?)?,
-                Member::ChildShards => once(&mut children, "ChildShards", map.next_value()?)?,
-                Member::Other => _ = map.next_value::<IgnoredAny>()?,
+                RecordMember::MillisBehindLatest => {
+                    once(&mut behind_ms, "MillisBehindLatest", map.next_value()?)?
+                }
+                RecordMember::ChildShards => once(&mut children, "ChildShards", map.next_value()?)?,
+                RecordMember::Other => _ = map.next_value::<IgnoredAny>()?,
             }
         }
         read.records = records.unwrap_or_default();
