@@ -121,13 +121,12 @@ sim: fetch
 faults: fetch
 	@$(MAKE) --no-print-directory -j2 faults-core faults-whole
 
-# dev/env, or what has a store compiles RocksDB file by file.
 faults-core:
-	. dev/env && dev/faults.py
+	dev/faults.py
 
 faults-whole:
-	. dev/env && dev/faults.py --list shell
-	. dev/env && dev/faults.py --list life
+	dev/faults.py --list shell
+	dev/faults.py --list life
 
 # Nothing after this asks a registry.
 fetch:

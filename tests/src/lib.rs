@@ -12,7 +12,6 @@ pub mod java_server;
 mod json_server;
 pub mod kinesis_local;
 pub mod lambda_api;
-mod loopback;
 pub mod ministack;
 pub mod seed;
 pub mod sqs_calls;
