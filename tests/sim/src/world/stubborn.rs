@@ -30,6 +30,11 @@ pub(super) struct Stubbornness {
     victim: Option<u32>,
 }
 
+/// Nothing more is to come of a record.
+fn is_done(truth: &Truth) -> bool {
+    truth.n_done + truth.n_taken + truth.n_discarded > 0 || truth.gone || !truth.wanted
+}
+
 impl World {
     /// The heal: what is stubborn begins.
     pub(super) fn begin_stubbornness(&mut self) {
@@ -64,11 +69,8 @@ impl World {
         let attempt_us = 1000 * u64::from(self.options.latency_max_ms);
         let pauses = (1..n_attempts).map(|n| Pause::after(0, RETRY_FIRST_MS, n - 1).due_us);
         let poisoned_us = u64::from(n_attempts) * attempt_us + pauses.sum::<u64>();
-        let is_left = |truth: &Truth| {
-            truth.wanted && !truth.gone && truth.n_done + truth.n_taken + truth.n_discarded == 0
-        };
         let takes_us = |uid: &u32| match &self.oracle.truths[*uid as usize] {
-            it if !is_left(it) => 0,
+            it if is_done(it) => 0,
             it if it.poison == Poison::Harmless => attempt_us,
             _ => poisoned_us,
         };
@@ -170,9 +172,7 @@ impl World {
         {
             for uid in uids {
                 let truth = &self.oracle.truths[*uid as usize];
-                let is_done =
-                    truth.n_done + truth.n_taken + truth.n_discarded > 0 || truth.gone || !truth.wanted;
-                holds(Rule::S2, is_done || self.is_held_back(*uid, track, stubborn), || {
+                holds(Rule::S2, is_done(truth) || self.is_held_back(*uid, track, stubborn), || {
                     format!(
                         "record {uid} of track {track} is not done, and {:?} has failed {} times; {}",
                         self.options.stubborn,
