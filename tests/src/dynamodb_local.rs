@@ -9,7 +9,8 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use crate::java_server::{JavaServer, fetched, free_port};
+use crate::java_server::{JavaServer, fetched};
+use crate::ports::free_port;
 use crate::{http, wait};
 
 const FOLDER: &str = "dynamodb-local-2.6.1";

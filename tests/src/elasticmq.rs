@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::java_server::{JavaServer, fetched, free_port};
+use crate::java_server::{JavaServer, fetched};
+use crate::ports::free_port;
 use crate::{sqs_calls, wait};
 
 /// A running server, ended with the test.

@@ -1,7 +1,6 @@
 //! A server written in Java that ends with the test that started it, however that ends.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -58,10 +57,4 @@ pub fn fetched(name: &str) -> PathBuf {
     let folder = home.join(".cache/forebay/servers").join(name);
     assert!(folder.join("lib").exists(), "{} is missing: dev/servers.sh", folder.display());
     folder
-}
-
-/// A port of loopback that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
 }

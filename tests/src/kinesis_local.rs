@@ -7,7 +7,6 @@
 //! or two, the end of a shard is never pushed, and a number that is no record's begins at the first record.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -16,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ports::free_port;
 use crate::{http, wait};
 
 /// It would listen on every interface: this makes every listener one of loopback before its program begins.
@@ -54,11 +54,6 @@ pub struct Shard {
     pub is_open: bool,
     /// The first and the last hash key.
     pub hash_keys: (u128, u128),
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
 }
 
 impl KinesisLocal {

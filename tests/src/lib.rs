@@ -13,6 +13,7 @@ mod json_server;
 pub mod kinesis_local;
 pub mod lambda_api;
 pub mod ministack;
+pub mod ports;
 pub mod seed;
 pub mod sqs_calls;
 pub mod strict_sqs;

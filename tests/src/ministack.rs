@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,6 +23,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ports::free_port;
 use crate::{sqs_calls, wait};
 
 /// A running server, ended with the test, and its functions with it.
@@ -76,11 +77,7 @@ impl MiniStack {
 
     fn launch(roots: Option<PathBuf>, variables: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .expect("a port is free")
-            .local_addr()
-            .expect("it has an address")
-            .port();
+        let port = free_port();
         let log = File::create(folder.path().join("log")).expect("a file can be made");
         let child = Command::new(program("ministack"))
             .env_clear()

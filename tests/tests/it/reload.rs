@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use forebay_tests::daemon::{Daemon, run};
+use forebay_tests::ports::free_port;
 use forebay_tests::{http, wait};
 use serde_json::Value;
 
@@ -406,7 +407,7 @@ fn the_data_folder_stays_where_it_is_and_a_process_that_is_gone_is_told() {
     let mut parts = Parts::new(&["m"]);
     let (code, said) = parts.reload();
     assert!(code == 1 && said.contains("FB-0507"), "{code} {said}");
-    parts.top = format!("data_dir: data\nadmin: {{ listen: \"{}\" }}\n", free_address());
+    parts.top = format!("data_dir: data\nadmin: {{ listen: \"127.0.0.1:{}\" }}\n", free_port());
     parts.write();
     let mut daemon = Daemon::spawn_alone(parts.scene.folder());
     let verbose = || run(parts.scene.folder(), &["health", "-c", "forebay.yaml"]);
@@ -421,12 +422,6 @@ fn the_data_folder_stays_where_it_is_and_a_process_that_is_gone_is_told() {
         "{said}"
     );
     assert!(daemon.stop().success());
-}
-
-/// An address that was free a moment ago.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").to_string()
 }
 
 #[test]

@@ -114,6 +114,8 @@ impl World {
         }
         let answer = if epoch < self.store.epochs[track] {
             self.coverage.hit(Point::Fenced);
+            // What came after the fence is done again, too.
+            self.n_extra_calls += self.n_wanted();
             Committed::Fenced
         } else if self.now_us < self.store.full_until_us {
             Committed::Full
