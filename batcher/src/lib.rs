@@ -58,7 +58,7 @@ pub use rate::Rate;
 pub use record::*;
 pub use rendered::Rendered;
 pub use rules::Rule;
-pub use short::ShortBytes;
+pub use short::{ShortArena, ShortBytes};
 pub use state::*;
 pub use time::{Now, Tick, UnixMillis};
 pub use track_name::*;

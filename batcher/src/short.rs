@@ -1,5 +1,5 @@
 //! Opaque bytes that are mostly short: names and positions of records, kept without an allocation up to 20
-//! bytes.
+//! bytes, and with one for many of them where a source gives many at once.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 const INLINE_MAX: usize = 20;
 
-/// Opaque bytes, compared byte by byte. Kept in place up to 20 bytes, on the heap above.
+/// Opaque bytes, compared byte by byte. Kept in place up to 20 bytes, on the heap above: alone, or beside others
+/// ([`ShortArena`]).
 #[derive(Clone)]
 pub struct ShortBytes(Repr);
 
@@ -19,6 +20,12 @@ enum Repr {
     Inline(Inline),
     /// Shared, so that a copy takes no allocation: a name goes from what was read to its record.
     Heap(Arc<[u8]>),
+    /// A part of a chunk, behind one word: two would reach into the place of the length.
+    Part {
+        chunk: Arc<Vec<u8>>,
+        start: u32,
+        end: u32,
+    },
 }
 
 /// Bytes in place; those that are not used are zero.
@@ -50,21 +57,22 @@ const _: () = assert!(size_of::<ShortBytes>() == 24, "a length has room to say t
 impl ShortBytes {
     /// Copies `from`.
     pub fn new(from: &[u8]) -> Self {
-        match Len::ALL.get(from.len()) {
-            Some(len) => {
-                let mut bytes = [0; INLINE_MAX];
-                bytes[..from.len()].copy_from_slice(from);
-                Self(Repr::Inline(Inline { bytes, len: *len }))
-            }
-            None => Self(Repr::Heap(from.into())),
-        }
+        Self::in_place(from).unwrap_or_else(|| Self(Repr::Heap(from.into())))
     }
 
-    /// What they take beside their own place.
+    fn in_place(from: &[u8]) -> Option<Self> {
+        let len = Len::ALL.get(from.len())?;
+        let mut bytes = [0; INLINE_MAX];
+        bytes[..from.len()].copy_from_slice(from);
+        Some(Self(Repr::Inline(Inline { bytes, len: *len })))
+    }
+
+    /// What they take beside their own place. A part counts for itself, and keeps its chunk.
     pub fn heap_bytes(&self) -> u64 {
         match &self.0 {
             Repr::Inline(_) => 0,
             Repr::Heap(bytes) => bytes.len() as u64,
+            Repr::Part { start, end, .. } => u64::from(end - start),
         }
     }
 
@@ -73,7 +81,49 @@ impl ShortBytes {
         match &self.0 {
             Repr::Inline(it) => &it.bytes[..it.len as usize],
             Repr::Heap(bytes) => bytes,
+            Repr::Part { chunk, start, end } => &chunk[*start as usize..*end as usize],
         }
+    }
+}
+
+/// Makes [`ShortBytes`] that lie beside one another: those of a read come together and mostly go together, and so
+/// take one allocation for many where each would take one.
+#[derive(Debug, Default)]
+pub struct ShortArena {
+    bytes: Vec<u8>,
+    /// Where each that was added ends.
+    ends: Vec<u32>,
+}
+
+impl ShortArena {
+    /// One that stays when all others are gone keeps about so many bytes of theirs.
+    const CHUNK_BYTES: usize = 4 << 10;
+
+    /// Takes a copy.
+    pub fn add(&mut self, bytes: &[u8]) {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(Self::CHUNK_BYTES);
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.ends.push(u32::try_from(self.bytes.len()).expect("names are far below 4 GiB"));
+    }
+
+    /// Whether it has a chunk full, which is to be taken.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= Self::CHUNK_BYTES - Self::CHUNK_BYTES / 32
+    }
+
+    /// All that were added since the last time, in their order.
+    pub fn take(&mut self) -> impl Iterator<Item = ShortBytes> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.shrink_to_fit();
+        let (chunk, mut start) = (Arc::new(bytes), 0);
+        self.ends.drain(..).map(move |end| {
+            let range = std::mem::replace(&mut start, end)..end;
+            let (start, end) = (range.start, range.end);
+            ShortBytes::in_place(&chunk[start as usize..end as usize])
+                .unwrap_or_else(|| ShortBytes(Repr::Part { chunk: Arc::clone(&chunk), start, end }))
+        })
     }
 }
 
@@ -169,6 +219,15 @@ impl fmt::Debug for ShortBytes {
 mod tests {
     use super::*;
 
+    impl ShortBytes {
+        fn chunk(&self) -> Option<*const Vec<u8>> {
+            match &self.0 {
+                Repr::Part { chunk, .. } => Some(Arc::as_ptr(chunk)),
+                Repr::Inline(_) | Repr::Heap(_) => None,
+            }
+        }
+    }
+
     #[test]
     fn order_and_equality_do_not_depend_on_where_the_bytes_live() {
         let short = ShortBytes::new(&[7; INLINE_MAX]);
@@ -178,5 +237,28 @@ mod tests {
         assert_eq!([short.heap_bytes(), long.heap_bytes()], [0, INLINE_MAX as u64 + 1]);
         assert_eq!(short, ShortBytes::new(short.as_slice()));
         assert!(ShortBytes::new(b"b") > ShortBytes::new(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    }
+
+    #[test]
+    fn what_lies_beside_others_is_as_if_it_lay_alone() {
+        let mut arena = ShortArena::default();
+        let mut texts: Vec<Vec<u8>> = (0..200_u8).map(|it| vec![it; usize::from(it)]).collect();
+        texts.push(vec![1; 3 * ShortArena::CHUNK_BYTES]);
+        let mut made = Vec::new();
+        for text in &texts {
+            arena.add(text);
+            if arena.is_full() {
+                made.extend(arena.take());
+            }
+        }
+        made.extend(arena.take());
+        assert_eq!(arena.take().count(), 0, "what was taken is gone");
+        assert_eq!(made, texts.iter().map(|it| ShortBytes::new(it)).collect::<Vec<_>>());
+        for (it, text) in made.iter().zip(&texts) {
+            assert_eq!((it.as_slice(), it.heap_bytes()), (&text[..], ShortBytes::new(text).heap_bytes()));
+        }
+        let chunks: std::collections::BTreeSet<_> = made.iter().filter_map(ShortBytes::chunk).collect();
+        let n_bytes: usize = texts.iter().map(Vec::len).sum();
+        assert!(chunks.len() <= n_bytes / ShortArena::CHUNK_BYTES + 1, "{} chunks", chunks.len());
     }
 }

@@ -39,7 +39,10 @@ pub use call_failure::{CallFailure, with_causes};
 pub use credentials::KeptCredentials;
 pub use error::AwsError;
 pub use identity::aws_identity;
-pub use json::{AnswerText, JsonCall, JsonClient, JsonDialect, JsonStream, Transport, WireText, read_answer};
+pub use json::{
+    AnswerText, JsonCall, JsonClient, JsonDialect, JsonStream, Transport, WireText, read_answer,
+    read_answer_with,
+};
 pub use relay::{AwsRelay, RelayError};
 use role::RoleTaker;
 pub use sdk::sdk_client;

@@ -26,6 +26,11 @@ pub(crate) type Connector = HttpsConnector<HttpConnector<JudgingResolver>>;
 /// Scheme, host and port.
 pub(crate) type ServerOrigin = (Scheme, Authority);
 
+/// The most bytes that are read at once, and that the head of an answer may have. A long answer is copied from here
+/// to where it is put together: a part that is no longer is still in the processor's cache then, and a connection
+/// that is idle keeps no more.
+const READ_BYTES_MAX: usize = 128 << 10;
+
 /// A connection, and the place where requests are put for it.
 pub(crate) struct Connection {
     pub(crate) origin: ServerOrigin,
@@ -48,7 +53,7 @@ impl Connection {
             .build()?;
         poll_fn(|context| connector.poll_ready(context)).await?;
         let stream = connector.call(url).await?;
-        let (sender, driver) = http1::handshake(stream).await?;
+        let (sender, driver) = http1::Builder::new().max_buf_size(READ_BYTES_MAX).handshake(stream).await?;
         Ok(Box::new(Self { origin, idle_since: Instant::now(), sender, driver, is_over: false }))
     }
 

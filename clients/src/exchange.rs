@@ -145,6 +145,7 @@ async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> 
         return Err(too_large);
     }
     let expected = hyper::body::Body::size_hint(&body).exact();
+    let expected = expected.map(|it| usize::try_from(it).unwrap_or(bytes_max));
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -152,14 +153,15 @@ async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> 
         if first.len() + whole.len() + data.len() > bytes_max {
             return Err(too_large);
         }
-        if first.is_empty() && whole.is_empty() {
+        let is_first = first.is_empty() && whole.is_empty();
+        // One that is known to be a part goes at once: while it is held the connection reads into new memory.
+        if is_first && expected.is_none_or(|it| it <= data.len()) {
             first = data;
             continue;
         }
         if whole.is_empty() {
             // All of it at once where its length is known: no part is copied twice.
-            let n_bytes = expected.map_or(0, |it| usize::try_from(it).unwrap_or(bytes_max));
-            whole.reserve(n_bytes.max(first.len() + data.len()));
+            whole.reserve(expected.unwrap_or(0).max(first.len() + data.len()));
             whole.extend_from_slice(&std::mem::take(&mut first));
         }
         whole.extend_from_slice(&data);

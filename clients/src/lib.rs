@@ -20,7 +20,7 @@ pub mod xml;
 pub use aws::{
     AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, CallFailure, JsonCall, JsonClient,
     JsonDialect, JsonStream, KeptCredentials, RelayError, Transport, WireText, aws_identity, read_answer,
-    sdk_client, with_causes,
+    read_answer_with, sdk_client, with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
 pub use descriptors::{Descriptor, Descriptors};

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
 use crate::calendar::{self, Civil};
+use crate::loopback::{Listening, Request, Serves, read_head};
 
 /// A call that came to the gate.
 #[derive(Debug)]
@@ -21,6 +21,16 @@ pub struct Call {
     pub body: Value,
     /// When it was signed, as it says: `20261130T103000Z`.
     pub signed_at: String,
+}
+
+impl Call {
+    fn of(request: &Request) -> Self {
+        Self {
+            operation: request.target().rsplit('.').next().unwrap_or_default().to_owned(),
+            body: serde_json::from_slice(&request.body).unwrap_or(Value::Null),
+            signed_at: request.header("x-amz-date").unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// What becomes of a call.
@@ -34,6 +44,9 @@ pub enum Treatment {
     BrokenOff(usize),
     /// It is answered with this body.
     Answered(String),
+    /// It is answered with an event stream: these payloads, each an event of this type, and nothing more until
+    /// somebody ends the connection.
+    Pushed(&'static str, Vec<String>),
 }
 
 type Rule = Arc<dyn Fn(&Call) -> Treatment + Send + Sync>;
@@ -42,6 +55,7 @@ type Rule = Arc<dyn Fn(&Call) -> Treatment + Send + Sync>;
 pub struct Gate {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Nothing while it is down.
     listening: Option<Listening>,
 }
 
@@ -78,13 +92,6 @@ impl Shared {
     }
 }
 
-/// A socket that listens, and its connections.
-struct Listening {
-    is_over: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-    thread: JoinHandle<()>,
-}
-
 impl Gate {
     /// Stands before the server at this endpoint and lets everything through.
     pub fn before(endpoint: &str) -> Self {
@@ -100,10 +107,8 @@ impl Gate {
     fn start(upstream: Option<String>, rule: Rule) -> Self {
         let (ahead_s, n_calls) = Default::default();
         let shared = Arc::new(Shared { upstream, rule: Mutex::new(rule), ahead_s, n_calls });
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("it has an address");
-        let listening = Some(Listening::start(listener, &shared));
-        Self { address, shared, listening }
+        let listening = Listening::anywhere(Arc::clone(&shared) as Arc<dyn Serves>);
+        Self { address: listening.address, shared, listening: Some(listening) }
     }
 
     /// Where its calls go.
@@ -148,64 +153,12 @@ impl Gate {
 
     /// Nobody listens any more, and every connection breaks.
     pub fn go_down(&mut self) {
-        if let Some(it) = self.listening.take() {
-            it.end(self.address);
-        }
+        self.listening = None;
     }
 
     /// It listens again where it did.
     pub fn come_up(&mut self) {
-        let listener = TcpListener::bind(self.address).expect("the port is free again");
-        self.listening = Some(Listening::start(listener, &self.shared));
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        self.go_down();
-    }
-}
-
-impl Listening {
-    fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
-        let (is_over, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let thread = std::thread::spawn({
-            let (shared, is_over, open) = (Arc::clone(shared), Arc::clone(&is_over), Arc::clone(&open));
-            move || {
-                for stream in listener.incoming().flatten() {
-                    if is_over.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    lock(&open).extend(stream.try_clone());
-                    let shared = Arc::clone(&shared);
-                    // An error of the connection is its end.
-                    std::thread::spawn(move || {
-                        let _ = serve(&stream, &shared);
-                        let _ = stream.shutdown(Shutdown::Both);
-                    });
-                }
-            }
-        });
-        Self { is_over, open, thread }
-    }
-
-    fn end(self, address: SocketAddr) {
-        self.is_over.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        let _ = TcpStream::connect(address);
-        break_all(&self.open);
-        let _ = self.thread.join();
-        break_all(&self.open);
-    }
-
-    fn break_connections(&self) {
-        break_all(&self.open);
-    }
-}
-
-fn break_all(open: &Mutex<Vec<TcpStream>>) {
-    for stream in lock(open).drain(..) {
-        let _ = stream.shutdown(Shutdown::Both);
+        self.listening = Some(Listening::start(Arc::clone(&self.shared) as Arc<dyn Serves>, self.address));
     }
 }
 
@@ -213,75 +166,32 @@ fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().expect("nothing panics under this lock")
 }
 
-/// A request as it came: its head without the empty line, and its body.
-struct Request {
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Request {
-    fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Self>> {
-        let head = read_head(reader)?;
-        if head.is_empty() {
-            return Ok(None);
-        }
-        let length = header(&head, "content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        Ok(Some(Self { head, body }))
-    }
-
-    fn call(&self) -> Call {
-        let target = header(&self.head, "x-amz-target").unwrap_or_default();
-        Call {
-            operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
-            body: serde_json::from_slice(&self.body).unwrap_or(Value::Null),
-            signed_at: header(&self.head, "x-amz-date").unwrap_or_default().to_owned(),
-        }
-    }
-}
-
-/// The lines up to the empty one.
-fn read_head(reader: &mut impl std::io::BufRead) -> std::io::Result<String> {
-    let mut head = String::new();
-    loop {
-        let begin = head.len();
-        if reader.read_line(&mut head)? == 0 || head[begin..].trim_end().is_empty() {
-            head.truncate(begin);
-            return Ok(head);
-        }
-    }
-}
-
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let named = |line: &'a str| line.split_once(':').filter(|(it, _)| it.eq_ignore_ascii_case(name));
-    head.lines().find_map(named).map(|(_, value)| value.trim())
-}
-
-/// Answers one request after the other; a connection whose request went to the server behind is over then.
-fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    while let Some(request) = Request::read(&mut reader)? {
-        let call = request.call();
-        let rule = Arc::clone(&lock(&shared.rule));
-        let treatment = shared.clock_refuses(&call).unwrap_or_else(|| rule(&call));
-        let is_passed = matches!(treatment, Treatment::Passed);
-        {
-            let mut n_calls = lock(&shared.n_calls);
-            let n = n_calls.entry(call.operation).or_default();
-            *n = (n.0 + 1, n.1 + usize::from(!is_passed));
-        }
-        match treatment {
-            Treatment::Passed => return relay(&request, stream, shared, usize::MAX),
-            Treatment::BrokenOff(n_bytes) => return relay(&request, stream, shared, n_bytes),
-            Treatment::Answered(body) => answer(stream, shared, 200, &body)?,
-            Treatment::Refused(status, code, message) => {
-                answer(stream, shared, status, &json!({ "__type": code, "message": message }).to_string())?;
+impl Serves for Shared {
+    /// Answers one request after the other; a connection whose request went to the server behind is over then.
+    fn serve(&self, stream: &TcpStream, _is_closed: &dyn Fn() -> bool) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = Request::read(&mut reader)? {
+            let call = Call::of(&request);
+            let rule = Arc::clone(&lock(&self.rule));
+            let treatment = self.clock_refuses(&call).unwrap_or_else(|| rule(&call));
+            let is_passed = matches!(treatment, Treatment::Passed);
+            {
+                let mut n_calls = lock(&self.n_calls);
+                let n = n_calls.entry(call.operation).or_default();
+                *n = (n.0 + 1, n.1 + usize::from(!is_passed));
+            }
+            match treatment {
+                Treatment::Passed => return relay(&request, stream, self, usize::MAX),
+                Treatment::BrokenOff(n_bytes) => return relay(&request, stream, self, n_bytes),
+                Treatment::Answered(body) => answer(stream, self, 200, &body)?,
+                Treatment::Pushed(event, payloads) => return push(stream, self, event, &payloads),
+                Treatment::Refused(status, code, message) => {
+                    answer(stream, self, status, &json!({ "__type": code, "message": message }).to_string())?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn answer(mut stream: &TcpStream, shared: &Shared, status: u16, body: &str) -> std::io::Result<()> {
@@ -291,6 +201,48 @@ fn answer(mut stream: &TcpStream, shared: &Shared, status: u16, body: &str) -> s
         body.len()
     );
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())
+}
+
+/// What is pushed, and then silence until the other side, or [`Gate::go_down`], ends the connection.
+fn push(mut stream: &TcpStream, shared: &Shared, event: &str, payloads: &[String]) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 200 x\r\ncontent-type: application/vnd.amazon.eventstream\r\n{}transfer-encoding: chunked\r\n\r\n",
+        shared.date()
+    );
+    stream.write_all(head.as_bytes())?;
+    let answer = event_message("initial-response", b"{}");
+    let events = payloads.iter().map(|it| event_message(event, it.as_bytes()));
+    for message in std::iter::once(answer).chain(events) {
+        stream.write_all(format!("{:x}\r\n", message.len()).as_bytes())?;
+        stream.write_all(&message)?;
+        stream.write_all(b"\r\n")?;
+    }
+    // Nobody says anything more on it: this ends with the connection.
+    while stream.read(&mut [0; 64])? > 0 {}
+    Ok(())
+}
+
+/// A message of AWS's event stream.
+fn event_message(event: &str, payload: &[u8]) -> Vec<u8> {
+    let mut headers = Vec::new();
+    for (name, value) in
+        [(":message-type", "event"), (":event-type", event), (":content-type", "application/json")]
+    {
+        headers.push(name.len() as u8);
+        headers.extend_from_slice(name.as_bytes());
+        // A text.
+        headers.push(7);
+        headers.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        headers.extend_from_slice(value.as_bytes());
+    }
+    // Lengths and their checksum, headers, payload, the checksum of all.
+    let n_bytes = (12 + headers.len() + payload.len() + 4) as u32;
+    let mut message = [n_bytes.to_be_bytes(), (headers.len() as u32).to_be_bytes()].concat();
+    message.extend_from_slice(&crc32fast::hash(&message).to_be_bytes());
+    message.extend_from_slice(&headers);
+    message.extend_from_slice(payload);
+    message.extend_from_slice(&crc32fast::hash(&message).to_be_bytes());
+    message
 }
 
 /// The request on a connection of its own, and what comes back, up to so many bytes of its body.

@@ -12,6 +12,7 @@ pub mod java_server;
 mod json_server;
 pub mod kinesis_local;
 pub mod lambda_api;
+mod loopback;
 pub mod ministack;
 pub mod ports;
 pub mod seed;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use forebay_models::sqs::{Action, Attributes, Fate, Fault, Sent, Service};
 use serde_json::Value;
 
-use crate::json_server::{Answer, Answers, Listening, Request};
+use crate::json_server::{Answer, Answers};
+use crate::loopback::{Listening, Request};
 
 /// One call as it was answered.
 #[derive(Debug, Clone)]

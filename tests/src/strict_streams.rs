@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use self::dynamodb::Table;
 use self::kinesis::Stream;
 use crate::http;
-use crate::json_server::{Answer, Answers, Listening, Request};
+use crate::json_server::{Answer, Answers};
+use crate::loopback::{Listening, Request};
 
 /// The account of everything.
 const ACCOUNT: &str = "000000000000";
@@ -101,9 +102,9 @@ impl Shared {
 impl Answers for Shared {
     fn answer(&self, request: &Request, _: &dyn Fn() -> bool) -> Option<Answer> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        let (api, action) = request.target.split_once('.').unwrap_or_default();
+        let (api, action) = request.target().split_once('.').unwrap_or_default();
         let mut state = self.lock();
-        let result = match (api, &*request.signed_for) {
+        let result = match (api, request.signed_for()) {
             (_, "") => {
                 Err(refused("MissingAuthenticationTokenException", "Request is missing Authentication Token"))
             }
@@ -111,7 +112,7 @@ impl Answers for Shared {
             ("DynamoDB_20120810" | "DynamoDBStreams_20120810", "dynamodb") => {
                 dynamodb::act(&mut state, action, &body)
             }
-            _ => Err(refused("UnknownOperationException", &request.target)),
+            _ => Err(refused("UnknownOperationException", request.target())),
         };
         Some(match result {
             Ok(value) => Answer { status: 200, query_error: None, body: value.to_string() },

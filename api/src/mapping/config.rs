@@ -1,7 +1,7 @@
 //! A mapping of the API as a draft of what runs, and in the words of a config file, which `forebay export`
 //! writes.
 
-use forebay_config::aws::words::AwsWords;
+use forebay_config::aws::words::{AwsInConfig, AwsWords};
 use forebay_config::settings::{AwsMembers, in_config_words, is_nothing};
 use forebay_config::{Arn, Draft, Sources};
 use serde_json::{Map, Value, json};
@@ -72,8 +72,14 @@ impl MappingConfiguration {
 
     /// What stands under `source`.
     fn source_as_config(&self, source: &AwsWords) -> Result<Value, ApiError> {
-        let as_config = source.source.ok_or_else(|| not_built_in(source.what))?;
-        let arn = self.source.event_source_arn.as_deref().and_then(Arn::parse);
-        arn.map(|arn| as_config(&arn)).ok_or_else(|| ApiError::invalid("Unrecognized event source."))
+        match source.source.ok_or_else(|| not_built_in(source.what))? {
+            AwsInConfig::Arn(as_config) => {
+                let arn = self.source.event_source_arn.as_deref().and_then(Arn::parse);
+                arn.map(|arn| as_config(&arn)).ok_or_else(|| ApiError::invalid("Unrecognized event source."))
+            }
+            AwsInConfig::Members(as_config) => {
+                as_config(&self.source.and(&self.settings)).map_err(ApiError::invalid)
+            }
+        }
     }
 }

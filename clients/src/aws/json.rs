@@ -25,7 +25,7 @@ use self::retry::RetryBudget;
 use self::signer::JsonSigner;
 use self::stamp::Stamp;
 pub use self::stream::JsonStream;
-pub use self::text::{AnswerText, WireText, read_answer};
+pub use self::text::{AnswerText, WireText, read_answer, read_answer_with};
 use super::skew::{ClockSkew, TELLING_MS};
 use super::{AwsAccess, AwsError, CallFailure, KeptCredentials, judged, sign, with_causes};
 use crate::exchange::{Answer, Limits};

@@ -6,6 +6,7 @@
 
 use super::Arn;
 use crate::error::Code;
+use crate::settings::AwsMembers;
 
 /// What Lambda's API says of one type of event source.
 #[derive(Debug)]
@@ -43,9 +44,17 @@ pub struct AwsWords {
     /// What is said of a source that is not there or may not be read, by the code of our error. `{cause}`
     /// stands for its text, `{arn}` for the source's ARN, `{timeout}` for the function's time in seconds.
     pub refusals: &'static [(Code, &'static str)],
-    /// What a config file says under `source` for an ARN of it; `None` when no kind that is built in reads
-    /// it.
-    pub source: Option<fn(&Arn) -> serde_json::Value>,
+    /// What a config file says under `source` for it; `None` when no kind that is built in reads it.
+    pub source: Option<AwsInConfig>,
+}
+
+/// How what a request says of a source is said in a config file.
+#[derive(Debug, Clone, Copy)]
+pub enum AwsInConfig {
+    /// Its ARN says all.
+    Arn(fn(&Arn) -> serde_json::Value),
+    /// By all members of the mapping, with the defaults that stand in it; or the sentence that refuses them.
+    Members(fn(&AwsMembers) -> Result<serde_json::Value, String>),
 }
 
 /// How a request names a source.

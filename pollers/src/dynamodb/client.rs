@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use super::choice::WhichTable;
 use super::error::DynamoError;
 use super::wire;
-use crate::shards::{IteratorAt, Page, ShardCalls, ShardError, ShardInfo, ShardRead, StreamDescription};
+use crate::shards::{
+    IteratorAt, Page, ShardCalls, ShardError, ShardInfo, ShardRead, StreamDescription, digits_with_zeros,
+};
 use crate::source::BoxFuture;
 
 /// For a call and its answer, which is 1 MB of records and twice that as JSON at the most.
@@ -68,6 +70,7 @@ struct ShardJson {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RangeJson {
+    starting_sequence_number: Option<String>,
     ending_sequence_number: Option<String>,
 }
 
@@ -91,12 +94,16 @@ struct IteratorJson {
 
 impl From<ShardJson> for ShardInfo {
     fn from(it: ShardJson) -> Self {
-        let last = it.sequence_number_range.and_then(|it| it.ending_sequence_number);
+        let range = it.sequence_number_range;
+        let first = range.as_ref().and_then(|it| it.starting_sequence_number.as_deref());
+        let n_digits = first.map_or(0, digits_with_zeros);
+        let last = range.and_then(|it| it.ending_sequence_number);
         Self {
             id: it.shard_id,
             parents: it.parent_shard_id.into_iter().collect(),
             is_closed: last.is_some(),
             last,
+            n_digits,
         }
     }
 }

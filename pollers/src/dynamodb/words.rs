@@ -1,7 +1,7 @@
 //! What Lambda's API says of streams of DynamoDB's tables.
 
 use forebay_config::Code;
-use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
+use forebay_config::aws::words::{AwsInConfig, AwsNamed, AwsStarts, AwsWords, no_rule};
 use serde_json::json;
 
 use crate::shards::words::{PARAMETERS, TWICE, defaults};
@@ -30,5 +30,5 @@ static STREAM: AwsWords = AwsWords {
             "The execution role does not have permissions to call GetRecords on DynamoDB Streams ({cause})",
         ),
     ],
-    source: Some(|arn| json!({ "dynamodb": { "table": arn.to_string() } })),
+    source: Some(AwsInConfig::Arn(|arn| json!({ "dynamodb": { "table": arn.to_string() } }))),
 };

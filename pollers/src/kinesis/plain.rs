@@ -1,6 +1,8 @@
 //! The calls by our own code: AWS JSON written and read straight, over the connections that all share.
 
+mod plainly;
 pub(super) mod read;
+pub(super) mod records;
 
 use bytes::Bytes;
 use forebay_clients::{AwsAccess, JsonCall, JsonClient, JsonDialect, Limits};
@@ -128,7 +130,7 @@ impl PlainKinesis {
     async fn records(&self, iterator: &str, n_max: u32) -> Result<ShardRead, KinesisError> {
         let stream = if self.has_arn { self.of_stream() } else { Parameters::default() };
         let parameters = stream.text("ShardIterator", iterator).number("Limit", u64::from(n_max));
-        read::records(&self.call("Kinesis_20131202.GetRecords", parameters).await?)
+        records::records(&self.call("Kinesis_20131202.GetRecords", parameters).await?)
     }
 }
 

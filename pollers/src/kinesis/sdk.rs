@@ -12,6 +12,7 @@ use super::data::ENCRYPTED;
 use super::error::KinesisError;
 use crate::shards::{
     IteratorAt, Page, ShardCalls, ShardError, ShardInfo, ShardRead, ShardRecord, StreamDescription,
+    digits_with_zeros,
 };
 use crate::source::BoxFuture;
 
@@ -53,6 +54,10 @@ impl SdkKinesis {
         let shard = |it: aws_sdk_kinesis::types::Shard| ShardInfo {
             id: it.shard_id,
             parents: it.parent_shard_id.into_iter().chain(it.adjacent_parent_shard_id).collect(),
+            n_digits: it
+                .sequence_number_range
+                .as_ref()
+                .map_or(0, |it| digits_with_zeros(&it.starting_sequence_number)),
             is_closed: it.sequence_number_range.is_some_and(|it| it.ending_sequence_number.is_some()),
             last: None,
         };
@@ -87,6 +92,7 @@ impl SdkKinesis {
             parents: it.parent_shards,
             is_closed: false,
             last: None,
+            n_digits: 0,
         };
         Ok(ShardRead {
             records: answer.records.into_iter().map(received).collect(),

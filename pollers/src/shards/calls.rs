@@ -31,6 +31,14 @@ pub(crate) struct ShardInfo {
     pub(crate) is_closed: bool,
     /// The number of its last record, where the server says that of a shard that is closed.
     pub(crate) last: Option<String>,
+    /// How long its numbers are where the server writes zeros before them, else 0.
+    pub(crate) n_digits: usize,
+}
+
+/// How long numbers are of which this is one, where zeros stand before it, else 0. AWS writes none; servers that
+/// do may compare numbers as texts.
+pub(crate) fn digits_with_zeros(number: &str) -> usize {
+    if number.len() > 1 && number.starts_with('0') { number.len() } else { 0 }
 }
 
 /// A page of a listing.

@@ -129,6 +129,7 @@ impl FakeStream {
             parents: it.parents.iter().map(|it| id(*it)).collect(),
             is_closed,
             last: last.map(|it| self.accent.sequence(it.name)),
+            n_digits: 0,
         }
     }
 

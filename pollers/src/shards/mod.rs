@@ -25,7 +25,7 @@ pub(crate) mod words;
 pub(crate) use calls::Part;
 pub(crate) use calls::{
     IteratorAt, Page, Pushes, ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription,
-    SubscribeAt, Subscriptions,
+    SubscribeAt, Subscriptions, digits_with_zeros,
 };
 pub(crate) use error::{Complaint, Refusal, ShardError};
 pub(crate) use pace::{Pace as ShardPace, Rate};

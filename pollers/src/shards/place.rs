@@ -15,27 +15,34 @@ use forebay_batcher::{Origin, Position, ShortBytes, Watermark};
 const DIGITS_MAX: usize = 129;
 /// Eight words hold 154 decimal digits.
 const WORDS: usize = 8;
-/// Decimal digits that are worked on at once.
-const STEP: usize = 18;
-const STEP_POWER: u128 = 10_u128.pow(18);
+/// Decimal digits that are worked on at once: twice as many as a word has bytes.
+const STEP: usize = 16;
+const STEP_POWER: u128 = 10_u128.pow(STEP as u32);
 
 /// A sequence number: a decimal number without a sign.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sequence(ShortBytes);
 
-impl Sequence {
-    /// Reads its digits; `None` for what is no number of at most 129 digits.
-    pub(super) fn parse(text: impl AsRef<[u8]>) -> Option<Self> {
-        let text = text.as_ref();
-        if text.is_empty() || text.len() > DIGITS_MAX || !text.iter().all(u8::is_ascii_digit) {
+/// The bytes of a sequence number before they are kept anywhere.
+pub(super) struct SequenceBytes {
+    bytes: [u8; WORDS * 8 + 1],
+    /// They begin behind so many zeros.
+    n_zeros: usize,
+}
+
+impl SequenceBytes {
+    /// Reads decimal digits; `None` for what is no number of at most 129 digits.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        // Without a way out of its middle, so that it is a few instructions for many digits.
+        let is_number = text.iter().fold(true, |all, it| all & it.is_ascii_digit());
+        if text.is_empty() || text.len() > DIGITS_MAX || !is_number {
             return None;
         }
-        let value = |digits: &[u8]| digits.iter().fold(0_u64, |sum, it| sum * 10 + u64::from(it - b'0'));
         let (head, steps) = text.split_at(text.len() % STEP);
         // The lowest word first; those above the highest that is in use are zero.
         let (mut words, mut n_used) = ([0_u64; WORDS], 1);
         words[0] = value(head);
-        for digits in steps.chunks(STEP) {
+        for digits in steps.chunks_exact(STEP) {
             // No more digits at a time than let a word times their power, and a carry, fit into 128 bits.
             let mut carry = u128::from(value(digits));
             for word in &mut words[..n_used] {
@@ -56,7 +63,43 @@ impl Sequence {
         // The length goes first: of two numbers without leading zeros the longer is the larger, in byte order
         // as well.
         bytes[n_zeros] = (WORDS * 8 - n_zeros) as u8;
-        Some(Self(ShortBytes::new(&bytes[n_zeros..])))
+        Some(Self { bytes, n_zeros })
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.n_zeros..]
+    }
+}
+
+/// The value of at most so many digits as a step has.
+fn value(digits: &[u8]) -> u64 {
+    let (eights, rest) = digits.as_chunks::<8>();
+    let sum = eights.iter().fold(0, |sum, it| sum * 100_000_000 + value_of_eight(*it));
+    rest.iter().fold(sum, |sum, it| sum * 10 + u64::from(it - b'0'))
+}
+
+/// The value of eight digits: of pairs at once, then of fours, then of both.
+const fn value_of_eight(digits: [u8; 8]) -> u64 {
+    let ones = u64::from_le_bytes(digits) & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
+}
+
+impl Sequence {
+    /// Reads its digits; `None` for what is no number of at most 129 digits.
+    pub(super) fn parse(text: impl AsRef<[u8]>) -> Option<Self> {
+        SequenceBytes::parse(text.as_ref()).map(|it| Self(ShortBytes::new(it.as_slice())))
+    }
+
+    /// One of the bytes that [`SequenceBytes`] are.
+    pub(super) const fn of_bytes(bytes: ShortBytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The same, beside no other.
+    pub(super) fn alone(&self) -> Self {
+        Self(ShortBytes::new(self.0.as_slice()))
     }
 
     /// Below every record.
@@ -81,7 +124,7 @@ impl Sequence {
             steps.push(rest);
         }
         let Some(highest) = steps.pop() else { return "0".to_owned() };
-        steps.iter().rev().fold(highest.to_string(), |text, it| format!("{text}{it:018}"))
+        steps.iter().rev().fold(highest.to_string(), |text, it| format!("{text}{it:0STEP$}"))
     }
 
     /// The place of its record, or of one within its aggregate.
@@ -196,6 +239,12 @@ mod tests {
             "10",
             "255",
             "256",
+            "12345678",
+            "99999999",
+            "100000000",
+            "1234567890123456",
+            "9999999999999999",
+            "10000000000000000",
             "18446744073709551615",
             "18446744073709551616",
             "999999999999999999999999999999999999",

@@ -261,7 +261,7 @@ impl ShardReader {
         // the old ones.
         stream.shard(&self.track).await?;
         if let Some(number) = self.pushed.goes_on(&self.place, Instant::now()) {
-            let begin = SubscribeAt::Behind(number.to_text());
+            let begin = SubscribeAt::Behind(stream.written(number).await.map_err(on)?);
             match self.subscribe(begin).await {
                 Ok(cursor) => {
                     self.cursor = Some(cursor);
@@ -279,7 +279,9 @@ impl ShardReader {
             }
             ShardPlace::Time(at) => (IteratorAt::Time(*at), None),
             // At the last record and not behind it: so it shows whether that one is still there.
-            ShardPlace::At(sequence, _) => (IteratorAt::At(sequence.to_text()), Some(sequence.clone())),
+            ShardPlace::At(sequence, _) => {
+                (IteratorAt::At(stream.written(sequence).await.map_err(on)?), Some(sequence.clone()))
+            }
             ShardPlace::End => {
                 self.children = Some(Vec::new());
                 return Ok(false);
@@ -357,11 +359,14 @@ impl ShardReader {
             self.record_bytes = record_bytes as u64;
         }
         // All of them or none: a number that cannot be read leaves the reader where it stood.
-        let numbers =
-            answer.records.iter().map(|it| self.stream.sequence_of(&it.id)).collect::<Result<Vec<_>, _>>()?;
+        let numbers = self.stream.sequences_of(&answer.records)?;
         self.held.reserve(n_records);
         for (number, record) in numbers.into_iter().zip(answer.records) {
             self.hold(number, record);
+        }
+        // What stays longer than its read keeps nothing of others.
+        if let ShardPlace::At(number, _) = &mut self.place {
+            *number = number.alone();
         }
         self.rest(answer.behind_ms.map_or(n_records > 0, |it| it > 0), n_records > 0);
         if answer.next.is_none() {

@@ -163,7 +163,8 @@ impl Explorer for ShardSource {
             let Some(sequence) = Sequence::parse(told) else {
                 return Err(PlaceError::None(format!("{told} is no sequence number: write its digits")));
             };
-            match self.stream.calls.iterator(&shard, IteratorAt::At(sequence.to_text())).await {
+            let number = self.stream.written(&sequence).await.map_err(self.told())?;
+            match self.stream.calls.iterator(&shard, IteratorAt::At(number)).await {
                 // The server took the number without reading: whether there is such a record shows when the
                 // shard is read.
                 Ok(_) => Ok(Watermark::At(sequence.position(None))),

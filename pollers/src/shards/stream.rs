@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use forebay_batcher::RecordId;
+use forebay_batcher::{RecordId, ShortArena};
 use forebay_config::StartingPosition;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::calls::{ShardCalls, ShardInfo, ShardRead, ShardTraits, StreamDescription};
+use super::calls::{ShardCalls, ShardInfo, ShardRead, ShardRecord, ShardTraits, StreamDescription};
 use super::error::ShardError;
 use super::pace::{Pace, Rate};
-use super::place::{Sequence, ShardPlace};
+use super::place::{Sequence, SequenceBytes, ShardPlace};
 use crate::source::{SourceError, TrackInfo, TrackName};
 
 /// That a stream is the same is believed for so long.
@@ -51,6 +51,8 @@ pub(crate) struct ShardStream {
     pub(super) ended: Notify,
     /// Shards that were listed as closed when the stream was listed last.
     closed: Mutex<BTreeSet<String>>,
+    /// How long its numbers are where the server writes zeros before them.
+    n_digits: tokio::sync::OnceCell<usize>,
     /// When it was described last, and what it was.
     seen: Mutex<(Instant, StreamDescription)>,
     /// One asks for all which stream it is; how often that was done.
@@ -65,8 +67,8 @@ impl ShardStream {
         it: StreamDescription,
     ) -> Self {
         let (pace, ended, seen) = (Pace::new(facts.rate), Notify::new(), Mutex::new((Instant::now(), it)));
-        let (closed, asking) = Default::default();
-        Self { calls, traits, facts, pace, ended, closed, seen, asking }
+        let (closed, n_digits, asking) = Default::default();
+        Self { calls, traits, facts, pace, ended, closed, n_digits, seen, asking }
     }
 
     /// What people call it.
@@ -95,14 +97,30 @@ impl ShardStream {
 
     /// A sequence number that the server wrote.
     pub(crate) fn sequence(&self, text: &str) -> Result<Sequence, ShardError> {
-        self.sequence_of(&RecordId::new(text.as_bytes()))
+        Sequence::parse(text).ok_or_else(|| self.no_number(text.as_bytes()))
     }
 
     /// The number of a record.
     pub(crate) fn sequence_of(&self, RecordId(id): &RecordId) -> Result<Sequence, ShardError> {
-        let text = || String::from_utf8_lossy(id.as_slice());
-        let wrong = || self.traits.unusable(format!("{:?} is no sequence number", text()));
-        Sequence::parse(id.as_slice()).ok_or_else(wrong)
+        Sequence::parse(id.as_slice()).ok_or_else(|| self.no_number(id.as_slice()))
+    }
+
+    /// The numbers of the records of a read, in their order: they lie together.
+    pub(super) fn sequences_of(&self, records: &[ShardRecord]) -> Result<Vec<Sequence>, ShardError> {
+        let (mut numbers, mut arena) = (Vec::with_capacity(records.len()), ShortArena::default());
+        for ShardRecord { id: RecordId(id), .. } in records {
+            let number = SequenceBytes::parse(id.as_slice()).ok_or_else(|| self.no_number(id.as_slice()))?;
+            arena.add(number.as_slice());
+            if arena.is_full() {
+                numbers.extend(arena.take().map(Sequence::of_bytes));
+            }
+        }
+        numbers.extend(arena.take().map(Sequence::of_bytes));
+        Ok(numbers)
+    }
+
+    fn no_number(&self, text: &[u8]) -> ShardError {
+        self.traits.unusable(format!("{:?} is no sequence number", String::from_utf8_lossy(text)))
     }
 
     /// Asks the stream what it is.
@@ -166,11 +184,20 @@ impl ShardStream {
                 Some(next) => after = Some(next),
                 None => {
                     self.note_closed(&shards);
+                    // Known already, or just asked for: it is the same.
+                    let _ = self.n_digits.set(digits_of(&shards));
                     return Ok(shards);
                 }
             }
         }
         Err(self.traits.unusable(format!("its shards have more than {PAGES_MAX} pages")))
+    }
+
+    /// A number as the server writes it.
+    pub(super) async fn written(&self, sequence: &Sequence) -> Result<String, ShardError> {
+        let ask = async || Ok::<_, ShardError>(digits_of(&self.shards().await?));
+        let n_digits = *self.n_digits.get_or_try_init(ask).await?;
+        Ok(format!("{:0>n_digits$}", sequence.to_text()))
     }
 
     fn note_closed(&self, shards: &[ShardInfo]) {
@@ -225,6 +252,11 @@ impl ShardStream {
             StartingPosition::Latest => self.traits.latest(self, &shard.id).await,
         }
     }
+}
+
+/// Those of all shards of a stream are alike.
+fn digits_of(shards: &[ShardInfo]) -> usize {
+    shards.iter().map(|it| it.n_digits).max().unwrap_or(0)
 }
 
 fn name(stream: &str, shard: &str) -> TrackName {

@@ -1,6 +1,6 @@
 //! What Lambda's API says of queues, standard and FIFO.
 
-use forebay_config::aws::words::{AwsLimits, AwsNamed, AwsWords};
+use forebay_config::aws::words::{AwsInConfig, AwsLimits, AwsNamed, AwsWords};
 use forebay_config::{Arn, Code};
 use serde_json::{Value, json};
 
@@ -43,9 +43,9 @@ static STANDARD: AwsWords = AwsWords {
             "Queue visibility timeout: 0 seconds is less than Function timeout: {timeout} seconds",
         ),
     ],
-    source: Some(
+    source: Some(AwsInConfig::Arn(
         |arn| json!({ "sqs": { "queue": arn.resource, "aws": { "region": arn.region, "account_id": arn.account } } }),
-    ),
+    )),
 };
 
 static FIFO: AwsWords = AwsWords {

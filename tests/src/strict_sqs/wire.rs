@@ -12,12 +12,13 @@ use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 
 use super::{Call, Shared};
-use crate::json_server::{Answer, Request};
+use crate::json_server::Answer;
+use crate::loopback::Request;
 
 /// The answer; `None` when it is lost.
 pub(super) fn answer(shared: &Shared, request: &Request, is_closed: &dyn Fn() -> bool) -> Option<Answer> {
     let at = shared.now();
-    let name = request.target.strip_prefix("AmazonSQS.").unwrap_or_default();
+    let name = request.target().strip_prefix("AmazonSQS.").unwrap_or_default();
     let Some(action) = Action::named(name) else {
         let refusal =
             Refusal::of("InvalidAction", format!("The action {name} is not valid for this endpoint."));
@@ -28,7 +29,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, is_closed: &dyn Fn() ->
     let struck = shared.lock().service.faults.strike(action);
     let result = match &struck.refuse {
         Some(refusal) => Err(refusal.clone()),
-        None if request.signed_for != "sqs" => Err(Refusal::bad_signature()),
+        None if request.signed_for() != "sqs" => Err(Refusal::bad_signature()),
         None => act(shared, action, &queue, &body, &struck, is_closed),
     };
     shared.changed.notify_all();

@@ -25,6 +25,7 @@ mod kills;
 mod kinesis;
 mod kinesis_windows;
 mod log;
+mod model_answers;
 mod neighbours;
 mod operator;
 mod output;

@@ -12,6 +12,7 @@ use forebay_tests::seed::Seed;
 use forebay_tests::strict_streams::StrictStreams;
 use serde_json::{Value, json};
 
+use crate::model_answers::ModelAnswer;
 use crate::scene::is_long;
 
 const STEPS: usize = 60;
@@ -88,7 +89,7 @@ fn kinesis_local_differs_from_aws_where_the_list_says_so() {
     real.await_active("differences");
     let mut found = BTreeMap::new();
     let shard = "shardId-000000000000";
-    let mut note = |place: &str, [strict, real]: [Answer; 2]| {
+    let mut note = |place: &str, [strict, real]: [ModelAnswer; 2]| {
         found.insert(place.to_owned(), [real.shown(), strict.shown()]);
     };
     let at = |kind: &str, more: Value| {
@@ -137,24 +138,6 @@ fn assert_differences(expected: Differences, found: BTreeMap<String, [String; 2]
     assert_eq!(found, expected.collect::<BTreeMap<_, _>>());
 }
 
-/// An answer of one of the two.
-struct Answer {
-    status: u16,
-    value: Value,
-}
-
-impl Answer {
-    /// The status, and the code of a refusal without its namespace.
-    fn shown(&self) -> String {
-        let kind = self.value["__type"].as_str().unwrap_or_default();
-        format!("{} {}", self.status, kind.rsplit('#').next().unwrap_or_default()).trim().to_owned()
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.value[name].as_str().unwrap_or_else(|| panic!("{} has no {name}", self.value)).to_owned()
-    }
-}
-
 type Calls<'a> = Box<dyn Fn(&str, &Value) -> Option<(u16, String)> + 'a>;
 
 /// Both servers, called alike: the model first.
@@ -178,15 +161,14 @@ impl<'a> Both<'a> {
         }
     }
 
-    fn call(&self, action: &str, body: Value) -> [Answer; 2] {
+    fn call(&self, action: &str, body: Value) -> [ModelAnswer; 2] {
         self.call_each(action, |_| body.clone())
     }
 
-    fn call_each(&self, action: &str, body: impl Fn(usize) -> Value) -> [Answer; 2] {
+    fn call_each(&self, action: &str, body: impl Fn(usize) -> Value) -> [ModelAnswer; 2] {
         let ask = |side: usize, calls: &Calls<'_>| {
             let answer = calls(action, &body(side));
-            let (status, text) = answer.unwrap_or_else(|| panic!("no answer to {action} from side {side}"));
-            Answer { status, value: serde_json::from_str(&text).unwrap_or(Value::Null) }
+            ModelAnswer::of(answer.unwrap_or_else(|| panic!("no answer to {action} from side {side}")))
         };
         [ask(0, &self.strict), ask(1, &self.real)]
     }
@@ -209,7 +191,7 @@ trait Words {
     /// A record's sequence number.
     fn number(&self, record: &Value) -> String;
     /// A call that both refuse alike.
-    fn wrong(&self, seed: &mut Seed, ids: &[[String; 2]]) -> [Answer; 2];
+    fn wrong(&self, seed: &mut Seed, ids: &[[String; 2]]) -> [ModelAnswer; 2];
 }
 
 #[derive(Default)]
@@ -303,7 +285,7 @@ impl<'a> Script<'a> {
             ask
         };
         let answers = self.both.call_each("GetShardIterator", ask);
-        assert_eq!(answers.each_ref().map(Answer::shown), ["200", "200"], "{}", self.told());
+        assert_eq!(answers.each_ref().map(ModelAnswer::shown), ["200", "200"], "{}", self.told());
         self.iterators.push((shard.clone(), answers.map(|it| it.text("ShardIterator"))));
     }
 
@@ -460,7 +442,7 @@ impl Words for KinesisWords<'_> {
         record["SequenceNumber"].as_str().unwrap_or_default().to_owned()
     }
 
-    fn wrong(&self, seed: &mut Seed, ids: &[[String; 2]]) -> [Answer; 2] {
+    fn wrong(&self, seed: &mut Seed, ids: &[[String; 2]]) -> [ModelAnswer; 2] {
         let shard = &ids[0][0];
         match seed.below(4) {
             0 => self.both.call(
@@ -604,7 +586,7 @@ impl Words for TableWords<'_> {
         record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned()
     }
 
-    fn wrong(&self, seed: &mut Seed, ids: &[[String; 2]]) -> [Answer; 2] {
+    fn wrong(&self, seed: &mut Seed, ids: &[[String; 2]]) -> [ModelAnswer; 2] {
         let missing = |side: usize| self.arns[side].replace("/stream/20", "/stream/19");
         let no_shard = "shardId-00000000000000000999-00000999";
         match seed.below(4) {

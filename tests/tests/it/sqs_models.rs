@@ -8,6 +8,7 @@ use forebay_tests::strict_sqs::StrictSqs;
 use forebay_tests::wait;
 use serde_json::{Value, json};
 
+use crate::model_answers::ModelAnswer;
 use crate::scene::is_long;
 
 const STEPS: usize = 40;
@@ -69,7 +70,7 @@ fn elasticmq_differs_from_aws_where_the_list_says_so() {
     let both = Both { strict: &strict, elastic: &elastic };
     both.create("differences", &json!({}));
     let mut found = BTreeMap::new();
-    let mut note = |place: &str, answers: [Answer; 2]| {
+    let mut note = |place: &str, answers: [ModelAnswer; 2]| {
         let [strict, elastic] = answers.map(|it| it.shown());
         found.insert(place.to_owned(), (elastic, strict));
     };
@@ -133,24 +134,6 @@ fn elasticmq_differs_from_aws_where_the_list_says_so() {
     assert_eq!(found, expected.collect::<BTreeMap<_, _>>());
 }
 
-/// An answer of one of the two.
-struct Answer {
-    status: u16,
-    value: Value,
-}
-
-impl Answer {
-    /// The code of a refusal without its namespace.
-    fn code(&self) -> String {
-        let kind = self.value["__type"].as_str().or_else(|| self.value["Code"].as_str()).unwrap_or_default();
-        kind.rsplit(['#', '.']).next().unwrap_or_default().to_owned()
-    }
-
-    fn shown(&self) -> String {
-        format!("{} {}", self.status, self.code()).trim().to_owned()
-    }
-}
-
 /// Both servers, called alike: the model first.
 struct Both<'a> {
     strict: &'a StrictSqs,
@@ -165,7 +148,7 @@ impl Both<'_> {
         assert!(answers.iter().flatten().filter(|(status, _)| *status == 200).count() == 2, "{answers:?}");
     }
 
-    fn call(&self, action: &str, queue: &str, body: impl Fn(usize) -> Value) -> [Answer; 2] {
+    fn call(&self, action: &str, queue: &str, body: impl Fn(usize) -> Value) -> [ModelAnswer; 2] {
         let ask = |side: usize| {
             let mut body = body(side);
             body["QueueUrl"] = json!(if side == 0 {
@@ -178,9 +161,8 @@ impl Both<'_> {
             } else {
                 self.elastic.try_call(action, &body)
             };
-            let (status, text) = answer
-                .unwrap_or_else(|| panic!("no answer to {action} from {}", ["the model", "ElasticMQ"][side]));
-            Answer { status, value: serde_json::from_str(&text).unwrap_or(Value::Null) }
+            let side = ["the model", "ElasticMQ"][side];
+            ModelAnswer::of(answer.unwrap_or_else(|| panic!("no answer to {action} from {side}")))
         };
         [ask(0), ask(1)]
     }
@@ -263,7 +245,7 @@ impl<'a> Script<'a> {
         let n = 1 + self.below(room.min(4));
         let entries: Vec<Value> = (0..n).map(|idx| self.entry(idx)).collect();
         let answers = self.call("SendMessageBatch", move |_| json!({ "Entries": entries }));
-        let seen = |it: &Answer| {
+        let seen = |it: &ModelAnswer| {
             let digests = |it: &Value| {
                 (it["Id"].clone(), it["MD5OfMessageBody"].clone(), it["MD5OfMessageAttributes"].clone())
             };
@@ -436,7 +418,7 @@ impl<'a> Script<'a> {
         assert_eq!(strict, elastic, "{}", self.told());
     }
 
-    fn call(&mut self, action: &str, body: impl Fn(usize) -> Value) -> [Answer; 2] {
+    fn call(&mut self, action: &str, body: impl Fn(usize) -> Value) -> [ModelAnswer; 2] {
         self.log.push(format!("{action} {}", body(0)));
         let answers = self.both.call(action, &self.queue, body);
         assert_eq!(

@@ -188,7 +188,9 @@ fn a_create_is_refused_without_permission_and_waits_for_an_endpoint_that_is_down
         gate.go_down();
         let made = api.create(&asked).expect(202);
         let uuid = made["UUID"].as_str().expect("a mapping has an id");
-        assert_eq!(api.get(uuid).expect(200)["State"], "Creating");
+        // Its first start fails after two pauses of a second or two at the most, each as long as chance wants.
+        let state = api.get(uuid).expect(200)["State"].clone();
+        assert!(state == "Creating" || state == "Enabling", "{state}");
         gate.come_up();
         await_state(&api, uuid, "Enabled");
         wait::until_told("the record", || (times(&journal).len() == 1).then_some(()), || daemon.log());
@@ -199,9 +201,12 @@ fn a_create_is_refused_without_permission_and_waits_for_an_endpoint_that_is_down
 #[test]
 fn an_answer_of_ten_megabytes_is_given_whole_and_in_events_of_six() {
     // Ten records of a megabyte, and as many changes with images of 400 kB as are ten megabytes.
-    for (way, n_records, n_bytes) in
-        [(Way::Pulled, 10, 1_000_000), (Way::PulledBySdk, 10, 1_000_000), (Way::Table, 26, 400_000)]
-    {
+    for (way, n_records, n_bytes) in [
+        (Way::Pulled, 10, 1_000_000),
+        (Way::PulledBySdk, 10, 1_000_000),
+        (Way::Pushed, 10, 1_000_000),
+        (Way::Table, 26, 400_000),
+    ] {
         let (scene, journal) = (Scene::new(), Journal::default());
         let function = journal.function();
         let shape = Shape { n_shards: 1, n_records: Arc::new(n_records.into()), n_bytes, ..Shape::default() };
@@ -231,6 +236,8 @@ fn an_answer_of_ten_megabytes_is_given_whole_and_in_events_of_six() {
 fn two_thousand_shards_are_all_read_and_a_kill_loses_nothing() {
     for (way, n_shards, source) in [
         (Way::Pulled, 2_000, "kinesis: { stream: orders, poll_interval: 10 }"),
+        // A connection for each.
+        (Way::Pushed, 2_000, Way::Pushed.source()),
         // Several pages of them all the same.
         (Way::Table, if is_long() { 2_000 } else { 300 }, "dynamodb: { table: orders, poll_interval: 10 }"),
     ] {
@@ -242,8 +249,9 @@ fn two_thousand_shards_are_all_read_and_a_kill_loses_nothing() {
         write_config(&scene, &gate, &function, source);
         let daemon = Daemon::start(scene.folder());
         wait::until_count("the first record of each shard", n_shards, n_given);
-        let (n_iterators, _) = gate.n_calls("GetShardIterator");
-        assert!(n_iterators <= n_shards, "{n_iterators} iterators");
+        let (n_begun, _) =
+            gate.n_calls(if way == Way::Pushed { "SubscribeToShard" } else { "GetShardIterator" });
+        assert!(n_begun <= n_shards, "{n_begun} iterators or subscriptions");
         daemon.kill();
         shape.n_records.store(2, Ordering::SeqCst);
         let daemon = Daemon::start(scene.folder());

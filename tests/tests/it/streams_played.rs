@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// So many shards fit a page of Kinesis, and of DynamoDB.
 const PAGES: (usize, usize) = (1_000, 100);
 pub(crate) const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
+const CONSUMER: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/orders/consumer/forebay:1700000000";
 pub(crate) const TABLES: &str =
     "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000";
 
@@ -37,10 +38,16 @@ impl Shape {
         let body = &call.body;
         let is_table = body["StreamArn"] == TABLES
             || body["ShardIterator"].as_str().is_some_and(|it| it.starts_with("table"));
+        if call.operation == "SubscribeToShard" {
+            return self.push(body);
+        }
         let answer = match (call.operation.as_str(), is_table) {
             ("DescribeStreamSummary", _) => json!({ "StreamDescriptionSummary": {
                 "StreamName": "orders", "StreamARN": STREAM, "StreamStatus": "ACTIVE", "StreamCreationTimestamp": 1_700_000_000.0,
                 "RetentionPeriodHours": 24, "EnhancedMonitoring": [], "OpenShardCount": self.n_shards } }),
+            ("DescribeStreamConsumer", _) => json!({ "ConsumerDescription": {
+                "ConsumerName": "forebay", "ConsumerARN": CONSUMER, "ConsumerStatus": "ACTIVE", "StreamARN": STREAM,
+                "ConsumerCreationTimestamp": 1_700_000_000.0 } }),
             ("DescribeTable", _) => json!({ "Table": { "LatestStreamArn": TABLES } }),
             ("ListShards", _) => self.page_of_a_stream(body),
             ("DescribeStream", _) => self.page_of_a_table(body),
@@ -104,6 +111,28 @@ impl Shape {
             true => json!({ "Records": records, "NextShardIterator": next }),
             false => json!({ "Records": records, "NextShardIterator": next, "MillisBehindLatest": 0 }),
         }
+    }
+
+    /// All that there is behind the place, in one push, and nothing that comes later.
+    fn push(&self, body: &Value) -> Treatment {
+        let shard = shard_of(body["ShardId"].as_str().expect("a subscription is to a shard"));
+        let place = &body["StartingPosition"];
+        let at = place["SequenceNumber"].as_str().map_or(0, |it| number(it) - number(&sequence(0)));
+        let begin = match place["Type"].as_str() {
+            Some("AFTER_SEQUENCE_NUMBER") => at + 1,
+            Some("AT_SEQUENCE_NUMBER") => at,
+            Some("TRIM_HORIZON") => 0,
+            other => panic!("nobody begins at {other:?}"),
+        };
+        let end = self.n_records.load(Ordering::SeqCst).max(begin);
+        let records: Vec<Value> = (begin..end).map(|it| self.datum(shard, it)).collect();
+        let last = end.checked_sub(1).expect("a shard that is pushed has a record");
+        let event = json!({
+            "Records": records, "ContinuationSequenceNumber": sequence(last), "MillisBehindLatest": 0
+        });
+        let event = event.to_string();
+        self.longest.fetch_max(event.len(), Ordering::SeqCst);
+        Treatment::Pushed("SubscribeToShardEvent", vec![event])
     }
 
     fn datum(&self, shard: usize, n: usize) -> Value {

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use bytes::Bytes;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, Visitor};
 
 /// A text as it stands in an answer: borrowed unless something in it is escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,9 +85,20 @@ impl fmt::Display for AnswerText {
 /// # Errors
 /// Why it cannot be read, for people.
 pub fn read_answer<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, String> {
+    read_answer_with(answer, PhantomData)
+}
+
+/// The same, with what the reader brings along.
+///
+/// # Errors
+/// Why it cannot be read, for people.
+pub fn read_answer_with<'a, S: DeserializeSeed<'a>>(answer: &'a [u8], seed: S) -> Result<S::Value, String> {
     // Once for all of it is less than once for each text.
     let text = std::str::from_utf8(answer).map_err(|error| error.to_string())?;
-    serde_json::from_str(if text.is_empty() { "{}" } else { text }).map_err(|error| error.to_string())
+    let mut json = serde_json::Deserializer::from_str(if text.is_empty() { "{}" } else { text });
+    let value = seed.deserialize(&mut json).map_err(|error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::consumer::StreamConsumer;
 use super::frames::{Frame, Frames};
 use crate::kinesis::error::KinesisError;
-use crate::kinesis::plain::read;
+use crate::kinesis::plain::{read, records};
 use crate::shards::{Pushes, ShardError, ShardRead};
 use crate::source::BoxFuture;
 
@@ -40,7 +40,7 @@ impl ShardSubscription {
             match self.frames.next().map_err(|it| KinesisError::Refused(it.to_owned()))? {
                 Some(Frame::Event(event, payload)) if event == "SubscribeToShardEvent" => {
                     self.has_begun = true;
-                    return read::pushed(&payload);
+                    return records::pushed(&payload);
                 }
                 // The first message says that there is an answer, and nothing else.
                 Some(Frame::Event(..)) => {}

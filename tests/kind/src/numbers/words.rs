@@ -2,7 +2,7 @@
 //! is two tracks that count to 100.
 
 use forebay_config::Arn;
-use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
+use forebay_config::aws::words::{AwsInConfig, AwsNamed, AwsStarts, AwsWords, no_rule};
 use serde_json::json;
 
 pub(super) static ALL: [&AwsWords; 1] = [&AwsWords {
@@ -27,10 +27,10 @@ pub(super) static ALL: [&AwsWords; 1] = [&AwsWords {
     user_reason: "User action",
     twice: "The series (\" {arn} \") and function (\" {function} \") have a mapping",
     refusals: &[],
-    source: Some(|arn| {
+    source: Some(AwsInConfig::Arn(|arn| {
         let (n_tracks, up_to) = series(arn).unwrap_or_default();
         json!({ "numbers": { "tracks": n_tracks, "up_to": up_to } })
-    }),
+    })),
 }];
 
 /// How many tracks, and their last number.
