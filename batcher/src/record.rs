@@ -47,10 +47,25 @@ impl Position {
         Self::new(&bytes)
     }
 
-    /// The number of a place made by [`Position::number`] or [`Position::checked_number`].
+    /// The bound right behind the record at `number`: above the record's own place, whichever of the two above
+    /// it has, and below every place of the next number.
+    pub fn behind_number(number: u64, check: [u8; 4]) -> Self {
+        let mut bytes = [u8::MAX; 13];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        bytes[8..12].copy_from_slice(&check);
+        Self::new(&bytes)
+    }
+
+    /// The number of a place made by [`Position::number`] or [`Position::checked_number`]; the next number, of
+    /// a bound made by [`Position::behind_number`].
     pub fn as_number(&self) -> Option<u64> {
         let (number, check) = self.0.as_slice().split_first_chunk()?;
-        matches!(check.len(), 0 | 4).then(|| u64::from_be_bytes(*number))
+        let number = u64::from_be_bytes(*number);
+        match check.len() {
+            0 | 4 => Some(number),
+            5 => number.checked_add(1),
+            _ => None,
+        }
     }
 }
 

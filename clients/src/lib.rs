@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod aws;
+#[cfg(feature = "kafka")]
+pub mod brokers;
 pub mod caught;
 mod connection;
 pub mod descriptors;
@@ -23,6 +25,8 @@ pub use aws::{
     read_answer_with, sdk_client, with_causes,
 };
 pub use aws_credential_types::provider::error::CredentialsError;
+#[cfg(feature = "kafka")]
+pub use brokers::{BrokerAccess, BrokerContext, BrokerError, BrokerFailure, BrokerTrouble};
 pub use descriptors::{Descriptor, Descriptors};
 pub use exchange::{Answer, BodyError, ExchangeError, Limits, coding_of, compressed};
 pub use http::{HttpClient, HttpClients};

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod api;
 pub mod aws;
+pub mod brokers;
 pub mod destination;
 pub mod diagnostic;
 pub mod document;
@@ -28,6 +29,7 @@ pub mod url;
 
 pub use api::{ApiKey, ApiSettings, KeyProof, KeyRole, TlsFiles};
 pub use aws::{Arn, AwsCredentials, AwsKey, AwsScope, AwsSettings, QueueUrl};
+pub use brokers::BrokerSettings;
 pub use destination::DestinationSettings;
 pub use document::{Document, DocumentKey, Format, Node, SourceSpan, Value};
 pub use draft::{Draft, SettingValue, Values};

@@ -25,6 +25,9 @@ pub struct SourceProfile {
     pub plain_data_patterns: bool,
     /// A batch may hold records of several tracks (Kafka partitions).
     pub mixes_tracks: bool,
+    /// The retries of a mapping that has a destination for failures and no limit of its own; `None` for no such rule
+    /// (Kafka: 10, AWS's guide to its retries).
+    pub retries_to_destination: Option<u32>,
     /// Longest function timeout that AWS allows with this source, in seconds.
     pub function_timeout_max: u32,
 }

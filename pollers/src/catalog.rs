@@ -15,6 +15,8 @@ const BUILT_IN: &[&dyn SourceKind] = &[
     &crate::dynamodb::DynamoKind,
     #[cfg(feature = "file")]
     &crate::file::FileKind,
+    #[cfg(feature = "kafka")]
+    &crate::kafka::KafkaKind,
     #[cfg(feature = "kinesis")]
     &crate::kinesis::KinesisKind,
     #[cfg(feature = "sqs")]
@@ -170,6 +172,7 @@ mod tests {
             filter_mismatch: FilterMismatch::Drop,
             plain_data_patterns: false,
             mixes_tracks: false,
+            retries_to_destination: None,
             function_timeout_max: 1,
         };
         let spec = SettingSpec::new(path, Shape::Switch, DefaultValue::Switch(false), "");

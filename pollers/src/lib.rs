@@ -9,6 +9,8 @@ pub mod dynamodb;
 pub mod feed;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "kinesis")]
 pub mod kinesis;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! things: what is read (tracks or a queue), how it becomes an event, what operators ask of it, and what it
 //! is called.
 
+mod base64;
 mod error;
 mod explorer;
 mod format;
@@ -20,10 +21,11 @@ use forebay_config::settings::SettingSpec;
 use forebay_config::{Finding, Node, SourceProfile};
 pub use futures_util::future::BoxFuture;
 
+pub use base64::write_base64;
 pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use forebay_batcher::{Assignment, Known, Standing, Start, TrackInfo, TrackName};
-pub use format::{EventFormat, Renderer, wrap_list};
+pub use format::{EventFormat, Renderer, push_list, wrap_list};
 pub use group::{Group, GroupEvent, Membership};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
 pub use text::{Digits, write_number, write_text};

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod http;
 pub mod java_server;
 mod json_server;
+pub mod kafka;
 pub mod kinesis_local;
 pub mod lambda_api;
 mod loopback;

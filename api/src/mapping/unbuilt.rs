@@ -11,7 +11,7 @@ const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_
 
 /// What is known of event sources: of those that are built in first, then of these.
 pub fn known_sources(built_in: impl IntoIterator<Item = &'static AwsWords>) -> Vec<&'static AwsWords> {
-    built_in.into_iter().chain([&MANAGED_KAFKA, &OWN_KAFKA, &MQ, &DOCUMENT_DB]).collect()
+    built_in.into_iter().chain([&MANAGED_KAFKA, &MQ, &DOCUMENT_DB]).collect()
 }
 
 /// What the others do not say is as here.
@@ -66,30 +66,4 @@ static MANAGED_KAFKA: AwsWords = AwsWords {
     // Half a second of window, which has no member: it is shown once it was set.
     defaults: |uuid| json!({ "BatchSize": 100, "AmazonManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
     ..MQ
-};
-
-static OWN_KAFKA: AwsWords = AwsWords {
-    named: AwsNamed::Servers,
-    // A cluster of one's own starts at its first record where nothing is said.
-    starts: Some(AwsStarts { at_timestamp: true, first_is_default: true }),
-    parameters: &[
-        "BisectBatchOnFunctionError",
-        "DestinationConfig",
-        "FilterCriteria",
-        "FunctionResponseTypes",
-        "KMSKeyArn",
-        "LoggingConfig",
-        "MaximumRecordAgeInSeconds",
-        "MaximumRetryAttempts",
-        "MetricsConfig",
-        "ProvisionedPollerConfig",
-        "ProvisionedPollerConfig.PollerGroupName",
-        "SelfManagedKafkaEventSourceConfig",
-        "SourceAccessConfigurations",
-        "Topics",
-    ],
-    required: &["sourceAccessConfigurations", "topics"],
-    defaults: |uuid| json!({ "BatchSize": 100, "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
-    twice: "An event source mapping with event source (\"{servers}\"), function (\"{function_arn}\"), topics (\"{topics}\")",
-    ..MANAGED_KAFKA
 };

@@ -47,7 +47,11 @@ impl Draft {
                     window: values.duration(&settings::BATCHING_WINDOW)?,
                 },
                 durable_cuts: values.word(&settings::BATCH_IDENTITY) == Some("durable"),
-                retry: self.retry(values, profile?),
+                retry: self.retry(
+                    values,
+                    profile?,
+                    matches!(destination, Some(SettingValue::Destination(_))),
+                ),
                 window: tumbling.map(|it| WindowPlan {
                     is_handed_over: values.is_on(&settings::CARRIED_WINDOWS),
                     ..WindowPlan::of(Duration::from_secs(u64::from(it.get())))
@@ -88,14 +92,18 @@ impl Draft {
         refusals.find(|it| it.step == step).map(|it| it.sentence)
     }
 
-    fn retry(&self, values: &Values, profile: &SourceProfile) -> RetryPlan {
+    fn retry(&self, values: &Values, profile: &SourceProfile, has_destination: bool) -> RetryPlan {
         let (attempts, age) = (&settings::RETRY_ATTEMPTS, &settings::RECORD_AGE);
         // Who wrote when to give up wants us to count; else the queue counts, as on AWS.
         let counts_itself = self.asked(attempts).or_else(|| self.asked(age)).is_some();
         let is_queue = profile.shape != SourceShape::Tracks;
         let seconds = values.integer(age).and_then(|it| u64::try_from(it).ok());
+        let retries_max = values.integer(attempts).and_then(|it| u32::try_from(it).ok());
+        // Who names a destination wants what always fails to reach it some day.
+        let is_endless = seconds.is_none() && values.word(&settings::ON_EXHAUSTED) != Some("pause");
+        let of_destination = profile.retries_to_destination.filter(|_| has_destination && is_endless);
         RetryPlan {
-            retries_max: values.integer(attempts).and_then(|it| u32::try_from(it).ok()),
+            retries_max: retries_max.or(of_destination),
             record_age_max: seconds.map(Duration::from_secs),
             bisect: values.is_on(&settings::BISECT),
             partial_responses: values.has_words(&settings::RESPONSE_TYPES),

@@ -35,6 +35,7 @@ const BASE: SourceProfile = SourceProfile {
     filter_mismatch: FilterMismatch::Drop,
     plain_data_patterns: false,
     mixes_tracks: false,
+    retries_to_destination: None,
     function_timeout_max: 900,
 };
 
@@ -69,7 +70,14 @@ pub(crate) static FIFO_PROFILE: SourceProfile = SourceProfile {
 pub(crate) static BROKER_PROFILE: SourceProfile = SourceProfile {
     kind: "broker",
     window_ms_default: 500,
-    settings: &[Setting::BatchingWindow, Setting::StartingPosition],
+    settings: &[
+        Setting::BatchingWindow,
+        Setting::StartingPosition,
+        Setting::RetryAttempts,
+        Setting::RecordAge,
+        Setting::OnFailure,
+    ],
+    retries_to_destination: Some(10),
     function_timeout_max: 840,
     ..BASE
 };

@@ -153,6 +153,24 @@ fn the_defaults_of_a_mapping_are_those_of_its_source() {
 }
 
 #[test]
+fn retries_without_end_and_a_destination_are_ten_where_the_source_says_so() {
+    let dead = "destination_config: { on_failure: { file: { path: dead } } }\n";
+    let retries = |kind: &str, more: &str| mapping(kind, &format!("{dead}{more}")).unwrap().retry.retries_max;
+    assert_eq!((retries("broker", ""), retries("stream", "")), (Some(10), None));
+    assert_eq!(retries("broker", "maximum_retry_attempts: 3"), Some(3));
+    for limit in
+        ["maximum_record_age_in_seconds: 60", "on_exhausted: pause\nmaximum_record_age_in_seconds: 60"]
+    {
+        assert_eq!(retries("broker", limit), None, "{limit}");
+    }
+    assert_eq!(
+        mapping("broker", "").unwrap().retry.retries_max,
+        None,
+        "without a destination nothing is given up"
+    );
+}
+
+#[test]
 fn every_range_of_a_mapping_holds_at_its_edges() {
     let cases: &[(&str, &str, &[&str], &[&str])] = &[
         ("stream", "batch_size", &["1", "10000"], &["0", "10001", "-1", "1.5", "true", "'5'"]),

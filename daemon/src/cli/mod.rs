@@ -15,7 +15,6 @@ mod state;
 mod why;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use forebay_pollers::{SourceKind, catalog};
@@ -103,20 +102,20 @@ impl Folder {
 impl Cli {
     /// The same as [`Cli::run`] with kinds of source beside those that are built in: the whole `main` of a
     /// binary that brings its own. 1 when they cannot stand beside each other, which is told.
-    pub fn run_with(kinds: &[&'static dyn SourceKind]) -> ExitCode {
+    pub fn run_with(kinds: &[&'static dyn SourceKind]) -> ! {
         match catalog::add(kinds) {
             Ok(()) => Self::run(),
             Err(error) => {
                 output::complain(None, error);
-                output::settle(Exit::Failed.code()).into()
+                leave(output::settle(Exit::Failed.code()))
             }
         }
     }
 
-    /// Reads the arguments of the process and does what they ask for. `Failed` when the results could not be
-    /// written.
-    pub fn run() -> ExitCode {
-        match Self::try_parse() {
+    /// Reads the arguments of the process, does what they ask for and ends it. `Failed` when the results could not
+    /// be written.
+    pub fn run() -> ! {
+        leave(match Self::try_parse() {
             Ok(cli) => output::settle(cli.execute().code()),
             // Its help and version are results like any other; wrong usage is told on standard error, with 2.
             Err(answer) => {
@@ -126,8 +125,7 @@ impl Cli {
                 }
                 output::settle(u8::try_from(answer.exit_code()).unwrap_or_else(|_| Exit::Failed.code()))
             }
-        }
-        .into()
+        })
     }
 
     fn execute(self) -> Exit {
@@ -148,6 +146,12 @@ impl Cli {
             CliCommand::Completions(args) => args.execute(),
         }
     }
+}
+
+/// Ends the process without what C libraries do then: their own threads may still run (librdkafka's, which wait for
+/// brokers that are down), and would find OpenSSL's tables gone.
+fn leave(code: u8) -> ! {
+    signal_hook::low_level::exit(code.into())
 }
 
 #[cfg(test)]

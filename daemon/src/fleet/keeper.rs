@@ -458,6 +458,7 @@ async fn part(entry: Option<&Entry>, farewell: Option<(Lifecycle, Close)>) {
 fn tell_not_started(wired: &Wired, entry: &Entry, reason: &LifeError, n_failures: u32) {
     let error = Fault { text: chain(reason), code: reason.code() };
     warn!(
+        code = error.code.map(|it| it.0),
         mapping = entry.name(),
         source = entry.source_kind(),
         n_failures,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use forebay_batcher::{Assignment, Close, Lost, Revoking, TrackIdx, TrackName, Watermark};
 use forebay_checkpoints::{Epoch, TrackKey};
-use forebay_pollers::Tracks;
 use tracing::{info, warn};
 
 use super::Life;
@@ -81,9 +80,10 @@ impl Life<'_> {
         }
     }
 
-    /// The group hears what is durable here: another member begins there.
+    /// A group hears what is durable here, for another member begins there; and so does a source whose server
+    /// shows how far its readers are.
     pub(super) fn tell_group(&self, idx: TrackIdx, at: Watermark) {
-        if let Some(row) = self.tracks.row(idx).filter(|_| self.has_group()) {
+        if let Some(row) = self.tracks.row(idx).filter(|_| self.is_heard()) {
             self.subscriber.committed(row.name.clone(), at);
         }
     }
@@ -98,7 +98,7 @@ impl Life<'_> {
         self.tracks.away(idx);
     }
 
-    fn has_group(&self) -> bool {
-        self.feed.source().tracks().and_then(Tracks::group).is_some()
+    fn is_heard(&self) -> bool {
+        self.feed.source().tracks().is_some_and(|it| it.facts().hears_commits || it.group().is_some())
     }
 }

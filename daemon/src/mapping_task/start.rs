@@ -99,7 +99,7 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
 
 async fn create(wiring: &Wiring, lease: &Lease, feed: &Feed) -> Result<BTreeMap<TrackName, Kept>, LifeError> {
     let origins = match wiring.start {
-        Some(start) => feed.source().explorer().origins(start).await?,
+        Some(start) => feed.source().explorer().origins_for(&wiring.id.0, start).await?,
         // A source without positions has no track to write down.
         None => Vec::new(),
     };

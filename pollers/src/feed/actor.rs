@@ -131,7 +131,7 @@ impl Actor {
             FeedCommand::Open(who, idx, name, from) => self.open(who, idx, name, from),
             FeedCommand::Read(who, order) => self.order(who, order),
             FeedCommand::Forget(who, idx) => self.forget(who, idx),
-            FeedCommand::Committed(who, name, at) => self.tell_group_committed(who, &name, &at),
+            FeedCommand::Committed(who, name, at) => self.tell_committed(who, &name, &at),
             FeedCommand::Drained(who, name) => self.give_back(who, &name),
             FeedCommand::Rest(who) => self.rest(who),
             FeedCommand::Leave(who) => self.leave(who),

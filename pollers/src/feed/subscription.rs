@@ -151,7 +151,7 @@ impl Subscriber {
         self.ask(|id| FeedCommand::Forget(id, idx));
     }
 
-    /// Tells the group how far a track is durable; nothing where no group deals the tracks out.
+    /// Tells the group how far a track is durable, or the source where it wants to hear that.
     pub fn committed(&self, name: TrackName, at: Watermark) {
         self.ask(|id| FeedCommand::Committed(id, name, at));
     }

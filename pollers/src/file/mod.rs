@@ -94,6 +94,7 @@ static PROFILE: SourceProfile = SourceProfile {
     filter_mismatch: FilterMismatch::Drop,
     plain_data_patterns: true,
     mixes_tracks: false,
+    retries_to_destination: None,
     function_timeout_max: 900,
 };
 

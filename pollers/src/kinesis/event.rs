@@ -6,8 +6,6 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use forebay_batcher::{OrderKey, Record, RecordId, UnixMillis};
 use forebay_config::Arn;
@@ -16,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::data::{BASE64, ENCRYPTED, decoded};
 use crate::shards::{self, reported_record};
-use crate::source::{EventFormat, RawRecord, Renderer, write_number, write_text};
+use crate::source::{EventFormat, RawRecord, Renderer, write_base64, write_number, write_text};
 
 const HEAD: &[u8] = b"{\"Records\":[";
 const TAIL: &[u8] = b"]}";
@@ -134,12 +132,6 @@ fn write(record: &RawRecord, data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(before_id.as_bytes());
     out.extend_from_slice(number);
     out.extend_from_slice(after_id.as_bytes());
-}
-
-fn write_base64(data: &[u8], out: &mut Vec<u8>) {
-    let at = out.len();
-    out.resize(at + data.len().div_ceil(3) * 4, 0);
-    STANDARD.encode_slice(data, &mut out[at..]).expect("there is room for all of it");
 }
 
 /// The members of a rendered record that a failure record repeats.

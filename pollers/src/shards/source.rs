@@ -81,6 +81,7 @@ impl Tracks for ShardSource {
             readers_max: Some(self.stream.facts.readers_max),
             lists_for_all: true,
             pushes: self.stream.is_pushed(),
+            hears_commits: false,
             waiting_min: WAITING_MIN,
         }
     }

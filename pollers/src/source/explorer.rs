@@ -21,6 +21,15 @@ pub trait Explorer: Send + Sync {
     ) -> BoxFuture<'_, Result<Vec<(TrackName, Origin)>, SourceError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
+    /// The same for a mapping by its name, which the source may know from before: a server may keep how far it
+    /// was.
+    fn origins_for<'a>(
+        &'a self,
+        _mapping: &'a str,
+        start: StartingPosition,
+    ) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, SourceError>> {
+        self.origins(start)
+    }
     /// Where each track that `known` holds, and that the source still has, begins for `start`, under the
     /// names of `known`; and so for tracks that are new.
     fn places<'a>(

@@ -53,8 +53,15 @@ pub trait Renderer: Send + Sync {
 /// two, what is behind it. Nothing is copied, and records that were rendered beside one another are one
 /// piece.
 pub fn wrap_list(head: &'static [u8], batch: &[Record], tail: &'static [u8]) -> Vec<Bytes> {
-    const COMMA: &[u8] = b",";
     let mut pieces = vec![Bytes::from_static(head)];
+    push_list(batch, &mut pieces);
+    pieces.push(Bytes::from_static(tail));
+    pieces
+}
+
+/// The records of one list of an event with a comma between two, in the same way.
+pub fn push_list(batch: &[Record], pieces: &mut Vec<Bytes>) {
+    const COMMA: &[u8] = b",";
     let mut rest = batch.iter().map(|record| &record.bytes).peekable();
     while let Some(first) = rest.next() {
         let mut range = first.range();
@@ -70,8 +77,6 @@ pub fn wrap_list(head: &'static [u8], batch: &[Record], tail: &'static [u8]) -> 
             None => pieces.push(first.chunk().slice(range)),
         }
     }
-    pieces.push(Bytes::from_static(tail));
-    pieces
 }
 
 #[cfg(test)]

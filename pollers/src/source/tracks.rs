@@ -31,6 +31,8 @@ pub struct TracksFacts {
     pub lists_for_all: bool,
     /// Its readers are pushed to: a read may bring one push whole, whatever there is room for.
     pub pushes: bool,
+    /// It is told what is durable ([`Tracks::committed`]), and when a mapping reads no more.
+    pub hears_commits: bool,
     /// However small the batches, as many records of a track may wait: for a source whose reads are counted,
     /// or cost much. 0 where a read is as any other.
     pub waiting_min: u32,
@@ -62,6 +64,14 @@ pub trait Tracks: Send + Sync {
     /// has the tracks that it is assigned.
     fn group(&self) -> Option<&dyn Group> {
         None
+    }
+    /// Everything of a track below `at` is finished for a mapping, and that is durable here: a source whose
+    /// server shows how far its readers are may tell it. Told often; only the last for a track counts. What a
+    /// group deals out is told to its [`Membership`](super::Membership) instead.
+    fn committed(&self, _mapping: &str, _track: &TrackName, _at: &Watermark) {}
+    /// A mapping reads no more: what [`Tracks::committed`] was told last is passed on before this ends.
+    fn leave<'a>(&'a self, _mapping: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
     }
     /// What the event of a tumbling window says of a track; `None` for a source whose profile has no windows.
     fn window_facts(&self, _track: &TrackName) -> Option<WindowFacts> {

@@ -70,6 +70,7 @@ static STANDARD: SourceProfile = SourceProfile {
     filter_mismatch: FilterMismatch::Drop,
     plain_data_patterns: true,
     mixes_tracks: false,
+    retries_to_destination: None,
     function_timeout_max: 900,
 };
 

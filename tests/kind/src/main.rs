@@ -2,10 +2,8 @@
 
 mod numbers;
 
-use std::process::ExitCode;
-
 use forebay_daemon::cli::Cli;
 
-fn main() -> ExitCode {
+fn main() {
     Cli::run_with(&[&numbers::NumbersKind])
 }

@@ -56,6 +56,21 @@ fn the_example_with_a_stream_keeps_each_customer_in_order_and_sums_up_what_was_s
 }
 
 #[test]
+fn the_example_with_topics_keeps_each_customer_in_order_and_leaves_no_lag() {
+    let folder = example("kafka");
+    let told = run(folder.path());
+    for words in [
+        "400 orders of 20 customers written to 2 partitions",
+        "399 orders shipped, four batches of a partition at once, and each customer's in order",
+        "halved until it was alone; 1 failure record",
+        "\"batchSize\": 1",
+        "exit code 0",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in:\n{told}");
+    }
+}
+
+#[test]
 fn the_example_with_a_table_makes_a_copy_of_it_by_its_changes_alone() {
     let folder = example("dynamodb");
     let told = run(folder.path());

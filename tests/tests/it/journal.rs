@@ -30,6 +30,11 @@ impl Journal {
         })
     }
 
+    /// Writes one down that some function was given.
+    pub(crate) fn note(&self, event: &Value) {
+        self.0.lock().expect("nothing panics under this lock").push(event.clone());
+    }
+
     /// What it was invoked with.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.0.lock().expect("nothing panics under this lock").clone()

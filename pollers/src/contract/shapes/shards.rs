@@ -157,7 +157,7 @@ impl Tracks for FakeShards {
         let pushes = self.way == Way::Push;
         // One subscription a shard.
         let readers_max = if pushes { NonZeroUsize::new(1) } else { self.readers_max };
-        TracksFacts { readers_max, lists_for_all: true, pushes, waiting_min: 0 }
+        TracksFacts { readers_max, lists_for_all: true, pushes, waiting_min: 0, hears_commits: false }
     }
 
     fn list<'a>(&'a self, known: &'a Known) -> BoxFuture<'a, Result<Listing, SourceError>> {

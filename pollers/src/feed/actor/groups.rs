@@ -99,9 +99,12 @@ impl Actor {
         open.into_iter().for_each(|idx| self.forget(who, idx));
     }
 
-    pub(super) fn tell_group_committed(&self, who: SubscriberId, name: &TrackName, at: &Watermark) {
-        if let Some(membership) = self.feed.members.get(&who).and_then(|it| it.membership.as_ref()) {
-            membership.committed(name, at);
+    pub(super) fn tell_committed(&self, who: SubscriberId, name: &TrackName, at: &Watermark) {
+        let Some(member) = self.feed.members.get(&who) else { return };
+        match (&member.membership, self.source.tracks()) {
+            (Some(membership), _) => membership.committed(name, at),
+            (None, Some(tracks)) if self.facts.hears_commits => tracks.committed(&member.name, name, at),
+            (None, _) => {}
         }
     }
 
@@ -118,8 +121,18 @@ impl Actor {
     }
 
     pub(super) fn leave_group(&mut self, who: SubscriberId) {
-        if let Some(membership) = self.feed.members.get_mut(&who).and_then(|it| it.membership.take()) {
+        let Some(member) = self.feed.members.get_mut(&who) else { return };
+        if let Some(membership) = member.membership.take() {
             self.send_leave(membership);
+        } else if self.facts.hears_commits {
+            let (source, name) = (Arc::clone(&self.source), Arc::clone(&member.name));
+            self.n_leaves += 1;
+            self.rows.push(Box::pin(async move {
+                if let Some(tracks) = source.tracks() {
+                    let _ = caught(tracks.leave(&name)).await;
+                }
+                FeedRow::Group(Dealing::Left)
+            }));
         }
     }
 

@@ -45,6 +45,7 @@ static PROFILE: SourceProfile = SourceProfile {
     filter_mismatch: FilterMismatch::Drop,
     plain_data_patterns: false,
     mixes_tracks: false,
+    retries_to_destination: None,
     function_timeout_max: 900,
 };
 

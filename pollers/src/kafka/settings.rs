@@ -1,0 +1,224 @@
+//! What `source: { kafka: … }` may say. These doc comments are the manual.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use forebay_clients::{BrokerAccess, Clients};
+use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
+use forebay_config::{Arn, BrokerSettings, Code, Fields, Finding, Item, Node, broker_specs};
+use sha2::{Digest, Sha256};
+
+use super::client::{Isolation, KafkaCluster};
+use super::event::{EventChoice, KafkaFormat, NullValue};
+use super::failure::KafkaFailure;
+use super::source::KafkaSource;
+use super::topics::{TopicChoice, is_topic};
+use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
+
+/// A topic, a pattern or a group is not written as it must be.
+const BAD_TOPIC: Code = Code("FB-0385");
+const GROUP_CHARS_MAX: usize = 200;
+
+const NULL_VALUES: &[&str] = &["null", "absent"];
+const KEYLESS: &[&str] = &["in_order", "any_lane"];
+const ISOLATION: &[&str] = &["read_committed", "read_uncommitted"];
+
+/// The same for `explain`, the schema and the manual.
+pub(super) static SPECS: LazyLock<Vec<SettingSpec>> = LazyLock::new(|| {
+    let own = [
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.topics",
+            Shape::TextList,
+            DefaultValue::Absent("`topic_pattern`"),
+            "The topics by name. One that is not there is told, and read once it is.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.topic_pattern",
+            Shape::Text,
+            DefaultValue::Absent("`topics`"),
+            "A regular expression for whole names in place of `topics`, such as `orders-.*`. Topics that start to match are found within 30 seconds and read from their first record. Those that begin with `__` are Kafka's own and never meant.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.consumer_group_id",
+            Shape::Text,
+            DefaultValue::Absent("the mapping's name"),
+            "The consumer group whose committed offsets follow what is finished, for tools that show lag. What it has committed before the mapping is made goes before `starting_position`. No other consumer may be in it.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.isolation_level",
+            Shape::Word(ISOLATION),
+            DefaultValue::Word(ISOLATION[0]),
+            "Whether records of transactions that are open or were aborted are left out (`read_committed`) or given as any other.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.keyless_records",
+            Shape::Word(KEYLESS),
+            DefaultValue::Word(KEYLESS[0]),
+            "With a `parallelization_factor`: whether records without a key keep their order among themselves (`in_order`), or go on any lane.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.null_values",
+            Shape::Word(NULL_VALUES),
+            DefaultValue::Word(NULL_VALUES[0]),
+            "How a record without a value, a tombstone, stands in the event: with `\"value\": null`, or without `value`.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.cluster_arn",
+            Shape::Text,
+            DefaultValue::Absent("events say `SelfManagedKafka`"),
+            "The ARN of a cluster of MSK: events say `aws:kafka` and carry it as `eventSourceArn`. Nothing is called with it.",
+        ),
+    ];
+    broker_specs!("event_source_mappings[].source.kafka").into_iter().chain(own).collect()
+});
+
+/// Settings of the Kafka source.
+#[derive(Clone)]
+pub(super) struct KafkaSettings {
+    brokers: BrokerSettings,
+    topics: TopicChoice,
+    group: Option<String>,
+    isolation: Isolation,
+    event: EventChoice,
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.identity())
+    }
+}
+
+impl KafkaSettings {
+    /// Reads them, without IO.
+    pub(super) fn parse(settings: &Node, base: &Path) -> Result<Self, Vec<Finding>> {
+        Fields::read(settings, "source.kafka", |fields| {
+            let brokers = BrokerSettings::read(fields, base);
+            let topics = fields.optional("topics", read_topics);
+            let pattern = fields.optional("topic_pattern", read_pattern);
+            let group = fields.optional("consumer_group_id", read_group);
+            let isolation = fields.optional("isolation_level", |it| {
+                it.word(&[(ISOLATION[0], Isolation::Committed), (ISOLATION[1], Isolation::Uncommitted)])
+            });
+            let keyless =
+                fields.optional("keyless_records", |it| it.word(&[(KEYLESS[0], false), (KEYLESS[1], true)]));
+            let null_value = fields.optional("null_values", |it| {
+                it.word(&[(NULL_VALUES[0], NullValue::Null), (NULL_VALUES[1], NullValue::Absent)])
+            });
+            let cluster_arn = fields.optional("cluster_arn", read_arn);
+            one_choice(fields);
+            Some(Self {
+                brokers: brokers?,
+                topics: topics.or(pattern)?,
+                group,
+                isolation: isolation.unwrap_or_default(),
+                event: EventChoice {
+                    cluster_arn,
+                    null_value: null_value.unwrap_or_default(),
+                    keyless_is_free: keyless.unwrap_or_default(),
+                },
+            })
+        })
+    }
+}
+
+/// Notes when not exactly one of the two is written.
+fn one_choice(fields: &mut Fields<'_>) {
+    let message = "must hold exactly one of `topics`, `topic_pattern`";
+    let path = fields.path().to_owned();
+    match (fields.has("topics"), fields.key("topic_pattern").map(|it| it.place.clone())) {
+        (true, Some(place)) => {
+            fields.push(Finding::new(Code::ONE_OF, path, &place, message).fix("keep one of them"));
+        }
+        (false, None) if fields.is_map() => {
+            let place = fields.place();
+            fields
+                .push(Finding::new(Code::ONE_OF, path, place, message).fix("say which: `topics: [orders]`"));
+        }
+        (true, None) | (false, _) => {}
+    }
+}
+
+fn read_topics(mut it: Item<'_, '_>) -> Option<TopicChoice> {
+    let names = it.again().list(|mut it| {
+        let text = it.again().text()?;
+        if is_topic(&text) {
+            return Some(text);
+        }
+        let fix = "write 1 to 249 letters, digits, `_`, `.` and `-`";
+        it.wrong(BAD_TOPIC, "is no name of a topic", Some(fix.to_owned()));
+        None
+    })?;
+    if names.is_empty() {
+        it.wrong(BAD_TOPIC, "names no topic", Some("write `[orders]`".to_owned()));
+        return None;
+    }
+    Some(TopicChoice::Named(names))
+}
+
+fn read_pattern(mut it: Item<'_, '_>) -> Option<TopicChoice> {
+    let text = it.again().text()?;
+    match TopicChoice::like(&text) {
+        Ok(choice) => Some(choice),
+        Err(error) => {
+            // The parser draws where it stopped over several lines.
+            let error = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            it.wrong(BAD_TOPIC, format!("is no regular expression: {error}"), None);
+            None
+        }
+    }
+}
+
+fn read_group(mut it: Item<'_, '_>) -> Option<String> {
+    let text = it.again().text()?;
+    if text.chars().count() <= GROUP_CHARS_MAX && !text.chars().any(char::is_control) {
+        return Some(text);
+    }
+    it.wrong(BAD_TOPIC, "is no name of a group", Some("write 1 to 200 characters".to_owned()));
+    None
+}
+
+fn read_arn(mut it: Item<'_, '_>) -> Option<String> {
+    let text = it.again().text()?;
+    if Arn::parse(&text).is_some_and(|it| it.service == "kafka" && it.resource.starts_with("cluster/")) {
+        return Some(text);
+    }
+    let fix = "write `arn:aws:kafka:region:account:cluster/name/uuid`";
+    it.wrong(BAD_TOPIC, "is no ARN of a cluster of MSK", Some(fix.to_owned()));
+    None
+}
+
+impl SourceSettings for KafkaSettings {
+    fn identity(&self) -> String {
+        let servers = self.brokers.bootstrap_servers.join(",");
+        let group = self.group.as_ref().map(|it| format!(" group={it}")).unwrap_or_default();
+        // How it is reached holds references to secrets and no secret; people need not read it.
+        let rest = format!("{:?} {:?} {:?}", self.brokers, self.isolation, self.event);
+        let digest = hex::encode(&Sha256::digest(rest)[..4]);
+        let kind = if matches!(self.topics, TopicChoice::Like(_)) { " like " } else { "/" };
+        format!("kafka:{servers}{kind}{}{group} {digest}", self.topics)
+    }
+
+    fn arn(&self, _region: &str, _account: &str) -> Option<String> {
+        self.event.cluster_arn.clone()
+    }
+
+    fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
+        Box::pin(async move {
+            let what = format!("topics {}", self.topics);
+            let told = |error: KafkaFailure| error.on(&what);
+            let access = BrokerAccess::look_up(&self.brokers, clients).await;
+            let access = access.map_err(|error| told(error.into()))?;
+            let cluster = KafkaCluster::shared(&access, self.isolation);
+            let format = KafkaFormat::new(access.servers(), self.event.clone());
+            let source = KafkaSource {
+                brokers: cluster,
+                topics: self.topics.clone(),
+                group: self.group.clone(),
+                format,
+                what,
+            };
+            Ok(Arc::new(source) as Arc<dyn Source>)
+        })
+    }
+}
