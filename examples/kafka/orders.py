@@ -21,7 +21,7 @@ POISON = 137
 
 def tool(name, *words, given=""):
     """Runs one of Kafka's tools to its end; what it said."""
-    java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={TOOLS}/log4j2.properties", "-cp", f"{TOOLS}/lib/*"]
+    java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=OFF", "-cp", f"{TOOLS}/lib/*"]
     words = [*java, f"org.apache.kafka.tools.{name}", "--bootstrap-server", SERVER, *words]
     ended = subprocess.run(words, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if ended.returncode != 0:
