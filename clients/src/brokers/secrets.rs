@@ -10,7 +10,7 @@ use super::error::BrokerError;
 use crate::Clients;
 use crate::secret::look_up;
 
-/// BrokerRows of a configuration of librdkafka's.
+/// Rows of a configuration of librdkafka's.
 type BrokerRows = Vec<(&'static str, SecretString)>;
 
 /// Secrets by their references.

@@ -93,7 +93,7 @@ pub(super) fn offsets(
         OffsetAt::End => Offset::End,
         OffsetAt::Time(at_ms) => Offset::Offset(at_ms.max(0)),
     };
-    let list = list(partitions, time)?;
+    let list = list(partitions.iter().map(|it| (it, time)))?;
     let told = patiently(consumer, |wait| consumer.offsets_for_times(list.clone(), wait))?;
     let told = each(&told, partitions, |offset| match offset {
         Offset::Offset(offset) => u64::try_from(offset).ok(),
@@ -113,7 +113,7 @@ pub(super) fn committed(
     consumer: &KafkaConsumer,
     partitions: &[KafkaPartition],
 ) -> Result<EachPartition<Option<u64>>, KafkaFailure> {
-    let list = list(partitions, Offset::Invalid)?;
+    let list = list(partitions.iter().map(|it| (it, Offset::Invalid)))?;
     let told = patiently(consumer, |wait| consumer.committed_offsets(list.clone(), wait))?;
     Ok(each(&told, partitions, |offset| match offset {
         Offset::Offset(offset) => u64::try_from(offset).ok(),
@@ -122,12 +122,11 @@ pub(super) fn committed(
 }
 
 /// Partitions with an offset each.
-pub(super) fn list(
-    partitions: &[KafkaPartition],
-    offset: Offset,
+pub(super) fn list<'a>(
+    offsets: impl ExactSizeIterator<Item = (&'a KafkaPartition, Offset)>,
 ) -> Result<TopicPartitionList, KafkaFailure> {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (partition, offset) in offsets {
         let added = list.add_partition_offset(&partition.topic, partition.number, offset);
         added.map_err(|error| failure(&error))?;
     }

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use forebay_clients::{BrokerAccess, BrokerError, BrokerFailure};
+use rdkafka::Offset;
 use rdkafka::consumer::{CommitMode, Consumer as _};
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
 use super::ask;
@@ -259,11 +259,7 @@ impl GroupTeller {
 }
 
 fn commit(consumer: &KafkaConsumer, offsets: &Offsets) -> Result<(), KafkaFailure> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (partition, next) in offsets {
-        let next = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
-        let added = list.add_partition_offset(&partition.topic, partition.number, next);
-        added.map_err(|error| ask::failure(&error))?;
-    }
+    let offset = |next: &u64| Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
+    let list = ask::list(offsets.iter().map(|(partition, next)| (partition, offset(next))))?;
     consumer.commit(&list, CommitMode::Sync).map_err(|error| ask::failure(&error))
 }
