@@ -121,6 +121,11 @@ pub(super) fn committed(
     }))
 }
 
+/// An offset as the protocol has it.
+pub(super) fn offset_at(offset: u64) -> Offset {
+    Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX))
+}
+
 /// Partitions with an offset each.
 pub(super) fn list<'a>(
     offsets: impl ExactSizeIterator<Item = (&'a KafkaPartition, Offset)>,

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use forebay_clients::{BrokerAccess, BrokerError, BrokerFailure};
-use rdkafka::Offset;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use tokio::sync::oneshot;
 
@@ -259,7 +258,6 @@ impl GroupTeller {
 }
 
 fn commit(consumer: &KafkaConsumer, offsets: &Offsets) -> Result<(), KafkaFailure> {
-    let offset = |next: &u64| Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
-    let list = ask::list(offsets.iter().map(|(partition, next)| (partition, offset(next))))?;
+    let list = ask::list(offsets.iter().map(|(partition, next)| (partition, ask::offset_at(*next))))?;
     consumer.commit(&list, CommitMode::Sync).map_err(|error| ask::failure(&error))
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_clients::{BrokerAccess, BrokerContext, BrokerError, BrokerFailure};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Message as _, TopicPartitionList};
 use tokio::sync::{Notify, oneshot};
 
 use super::ask;
@@ -210,13 +210,10 @@ impl PartitionOwner {
     fn begin_all(&mut self, mut begins: Vec<BeginFetch>) {
         // Whoever asked may be gone, and have asked again.
         begins.retain(|it| !it.answer.is_closed());
-        let mut list = TopicPartitionList::with_capacity(begins.len());
         let mut split = Vec::with_capacity(begins.len());
         for begin in begins {
             let KafkaPartition { topic, number } = &begin.partition;
-            let offset = i64::try_from(begin.offset).unwrap_or(i64::MAX);
-            let added = list.add_partition_offset(topic, *number, Offset::Offset(offset));
-            match self.consumer.split_partition_queue(topic, *number).filter(|_| added.is_ok()) {
+            match self.consumer.split_partition_queue(topic, *number) {
                 Some(mut queue) => {
                     let state = Arc::clone(&begin.state);
                     queue.set_nonempty_callback(move || state.bell.notify_one());
@@ -225,7 +222,7 @@ impl PartitionOwner {
                 None => _ = begin.answer.send(Err(refused("the partition cannot be fetched"))),
             }
         }
-        let assigned = self.consumer.incremental_assign(&list);
+        let assigned = self.assign(&split);
         let mut given_up = Vec::new();
         for (BeginFetch { partition, state, answer, .. }, queue) in split {
             match &assigned {
@@ -242,6 +239,13 @@ impl PartitionOwner {
         if !given_up.is_empty() {
             self.end_all(given_up);
         }
+    }
+
+    /// Fetches these too; else why not, in few words.
+    fn assign(&self, split: &[(BeginFetch, KafkaQueue)]) -> Result<(), String> {
+        let list = ask::list(split.iter().map(|(it, _)| (&it.partition, ask::offset_at(it.offset))));
+        let list = list.map_err(|error| ask::said(&error))?;
+        self.consumer.incremental_assign(&list).map_err(|error| ask::said(&error))
     }
 
     /// Hears of errors, and serves what librdkafka wants served. Records come by the partitions' queues; one that
