@@ -2,6 +2,7 @@
 
 mod aws;
 mod event_bus;
+mod kafka;
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +15,15 @@ use crate::settings::{self, SettingsReader};
 pub(crate) use aws::DESTINATION_SERVICES;
 pub use aws::{QueueName, S3, S3Addressing, S3Target, SNS, SQS, SnsTarget, SqsTarget};
 pub use event_bus::{BusName, EVENTS, EventBusTarget};
+pub use kafka::KafkaTarget;
 
 /// Where a mapping sends what it gave up on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationSettings {
     /// What takes the failure record.
     pub target: DestinationTarget,
-    /// Whether the failure record carries the event as an escaped JSON string under `payload`. A bucket gets it
-    /// unless it is said not to, as AWS does it.
+    /// Whether the failure record carries the event under `payload`: as an object to a topic of Kafka, as an
+    /// escaped JSON string to all others. A bucket and a topic get it unless it is said not to, as AWS does it.
     pub include_payload: bool,
 }
 
@@ -42,6 +44,9 @@ pub enum DestinationTarget {
     S3(S3Target),
     /// A bus of EventBridge that gets the failure record as an event.
     EventBus(EventBusTarget),
+    /// A topic of Kafka that gets a message for each record that was given up, where the source's failure
+    /// records can be taken apart, and else one for each failure record.
+    Kafka(KafkaTarget),
 }
 
 impl DestinationSettings {
@@ -72,10 +77,13 @@ impl DestinationSettings {
             let sns = reader.written(&settings::FAILURE_SNS, |it| aws::read_sns(it, base));
             let s3 = reader.written(&settings::FAILURE_S3, |it| aws::read_s3(it, base));
             let event_bus = reader.written(&settings::FAILURE_BUS, |it| event_bus::read_event_bus(it, base));
+            let kafka = reader.written(&settings::FAILURE_KAFKA, |it| kafka::read_kafka(it, base));
             let arn = reader.written(&settings::FAILURE_ARN, aws::read_arn);
             one_target(reader.fields);
-            let target = [file, http, function, sqs, sns, s3, event_bus, arn].into_iter().flatten().next()?;
-            let include_payload = include_payload.unwrap_or(matches!(target, DestinationTarget::S3(_)));
+            let target =
+                [file, http, function, sqs, sns, s3, event_bus, kafka, arn].into_iter().flatten().next()?;
+            let include_payload = include_payload
+                .unwrap_or(matches!(target, DestinationTarget::S3(_) | DestinationTarget::Kafka(_)));
             Some(Self { target, include_payload })
         })
     }
@@ -91,6 +99,7 @@ fn one_target(fields: &mut Fields<'_>) {
         &settings::FAILURE_SNS,
         &settings::FAILURE_S3,
         &settings::FAILURE_BUS,
+        &settings::FAILURE_KAFKA,
         &settings::FAILURE_ARN,
     ];
     let known = known.map(|spec| spec.key());

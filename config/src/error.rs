@@ -43,6 +43,10 @@ impl Code {
     pub const NOTHING_TO_DO: Self = Self("FB-0117");
     /// A thing of an account of which nothing says how it is called.
     pub const UNKNOWN_ACCOUNT: Self = Self("FB-0369");
+    /// A topic as destination, and nothing says at which brokers.
+    pub const TOPIC_WITHOUT_BROKERS: Self = Self("FB-0396");
+    /// A mapping would read the topic that it writes.
+    pub const OWN_TOPIC: Self = Self("FB-0397");
     /// A listener that others can reach is guarded by nothing.
     pub const EXPOSED: Self = Self("FB-0517");
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use forebay_clients::{Aws, Clients};
 use forebay_config::{Finding, Format};
 use forebay_invoker::Gate;
+use forebay_invoker::destinations::BrokerProducers;
 use forebay_invoker::destinations::file::FileDestinations;
 use serde_json::{Value, json};
 
@@ -403,11 +404,13 @@ async fn built(compiled: &CompiledConfig, clients: &mut Clients) -> Result<(), S
     let functions = functions::build(compiled.functions.values(), clients)
         .await
         .map_err(|error| format!("{} {error:?}", error.code()))?;
-    let (files, gate) = (FileDestinations::new(), Gate::new(1));
-    let destinations = Destinations { files: &files, clients, functions: &functions, gate: &gate };
+    let (files, producers, gate) = (FileDestinations::new(), BrokerProducers::default(), Gate::new(1));
+    let destinations =
+        Destinations { files: &files, producers: &producers, clients, functions: &functions, gate: &gate };
     for it in &compiled.mappings {
         if let Some(on_failure) = &it.mapping.on_failure {
-            let built = destinations.build(it.mapping.name.as_str(), &on_failure.target).await;
+            let built =
+                destinations.build(it.mapping.name.as_str(), &on_failure.target, it.source.brokers()).await;
             built.map_err(|error| format!("{} {}", error.code(), chain(&error)))?;
         }
         // A file is looked at; a queue is asked once its client stands, which takes nobody's answer.

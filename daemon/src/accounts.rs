@@ -53,8 +53,9 @@ fn of_destination(it: &DestinationTarget) -> Option<NamedAccount<'_>> {
         }
         DestinationTarget::Sns(target) => Some(of_arn(&target.topic, &target.aws)),
         DestinationTarget::EventBus(target) => Some(of_arn(target.bus.arn()?, &target.aws)),
-        // The ARN of a bucket holds no account.
+        // The ARN of a bucket holds no account, and brokers are of none.
         DestinationTarget::S3(_)
+        | DestinationTarget::Kafka(_)
         | DestinationTarget::File(_)
         | DestinationTarget::Http(_)
         | DestinationTarget::Function(_) => None,

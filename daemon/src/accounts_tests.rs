@@ -7,6 +7,7 @@ use bytes::Bytes;
 use forebay_batcher::UnixMillis;
 use forebay_clients::{Aws, Clients};
 use forebay_config::Format;
+use forebay_invoker::destinations::BrokerProducers;
 use forebay_invoker::destinations::file::FileDestinations;
 use forebay_invoker::executor::Event;
 use forebay_invoker::{FailureRecord, Gate};
@@ -158,14 +159,26 @@ async fn call(path: &str, compiled: &CompiledConfig) {
             );
         }
         _ => {
-            let (files, gate) = (FileDestinations::new(), Gate::new(1));
+            let (files, producers, gate) =
+                (FileDestinations::new(), BrokerProducers::default(), Gate::new(1));
             functions.iter().for_each(|(name, it)| gate.renew(name, it.n_slots, it.function.rate));
-            let destinations =
-                Destinations { files: &files, clients: &clients, functions: &functions, gate: &gate };
+            let destinations = Destinations {
+                files: &files,
+                producers: &producers,
+                clients: &clients,
+                functions: &functions,
+                gate: &gate,
+            };
             let target = &mapping.mapping.on_failure.as_ref().unwrap().target;
-            let destination = destinations.build("m", target).await.unwrap();
+            let destination = destinations.build("m", target, None).await.unwrap();
             let json = Bytes::from_static(b"{}");
-            let record = FailureRecord { json, original_key: None, shard: None, at: UnixMillis(0) };
+            let record = FailureRecord {
+                json,
+                original_key: None,
+                headers: Vec::new(),
+                shard: None,
+                at: UnixMillis(0),
+            };
             assert!(destination.deliver(record).await.is_err());
         }
     }

@@ -2,6 +2,7 @@
 
 use forebay_clients::AwsError;
 use forebay_invoker::EndpointError;
+use forebay_invoker::destinations::UnfitDestination;
 use forebay_invoker::executors::process::ProcessError;
 
 use crate::budget::BudgetTooSmall;
@@ -27,6 +28,15 @@ pub enum BuildError {
         #[source]
         cause: AwsError,
     },
+    /// A destination cannot be made of its settings.
+    #[error("{who} cannot be built")]
+    Unfit {
+        /// Which destination.
+        who: String,
+        /// Why.
+        #[source]
+        cause: UnfitDestination,
+    },
     /// A function's program cannot be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -49,6 +59,7 @@ impl BuildError {
         match self {
             Self::Endpoint { cause, .. } => cause.code(),
             Self::Aws { cause, .. } => cause.code(),
+            Self::Unfit { cause, .. } => cause.code(),
             Self::Process(it) => it.code().0,
             Self::Functions(all) => all.first().map_or("FB-0513", Self::code),
             Self::NameTaken(_) => "FB-0535",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay_batcher::Fault;
+use forebay_config::destination::DestinationTarget;
 use forebay_config::{
     Config, Finding, Function, FunctionName, Mapping, Settings, SourceProfile, error::Code,
 };
@@ -78,11 +79,14 @@ impl CompiledMapping {
             BuiltIn::kind(&mapping.source.kind).expect("the mapping was checked against the built-in kinds");
         // Of these settings: one kind may be read in more than one way, and not each obeys the same settings.
         let profile = kind.profile_of(&mapping.source.settings);
-        let source = Arc::from(kind.parse(&mapping.source.settings, &base)?);
+        let source: Arc<dyn SourceSettings> = Arc::from(kind.parse(&mapping.source.settings, &base)?);
         let filter = filter::of(&mapping.filters, profile).map_err(|error| {
             let code = Code(error.code().0);
             vec![Finding::new(code, "filter_criteria", &mapping.place, error.to_string())]
         })?;
+        if let Some(finding) = wrong_topic(&mapping, &*source) {
+            return Err(vec![finding]);
+        }
         Ok(Self { rest: None, mapping, profile, base, source, filter })
     }
 
@@ -90,6 +94,32 @@ impl CompiledMapping {
     pub fn runs(&self) -> bool {
         self.mapping.enabled && self.rest.is_none()
     }
+}
+
+/// What is wrong with a destination that is a topic: at which brokers must be known, and what a mapping writes it
+/// must not read, for that would go on for ever.
+fn wrong_topic(mapping: &Mapping, source: &dyn SourceSettings) -> Option<Finding> {
+    const PATH: &str = "destination_config.on_failure";
+    let DestinationTarget::Kafka(target) = &mapping.on_failure.as_ref()?.target else { return None };
+    let finding = |code, message: &str| Finding::new(code, PATH, &mapping.place, message);
+    let is_same_cluster = match (target.brokers.as_deref(), source.brokers()) {
+        (None, None) => {
+            let message = "the source has no brokers: at which ones is the topic?";
+            let fix = "write `kafka: { topic, brokers: { bootstrap_servers: […] } }`";
+            return Some(finding(Code::TOPIC_WITHOUT_BROKERS, message).fix(fix));
+        }
+        (None, Some(_)) => true,
+        // One broker of both is enough: it tells of all others.
+        (Some(own), Some(read)) => own.bootstrap_servers.iter().any(|it| read.bootstrap_servers.contains(it)),
+        (Some(_), None) => false,
+    };
+    (is_same_cluster && source.reads_topic(&target.topic)).then(|| {
+        let message = format!(
+            "the mapping reads the topic {} itself: what fails would come back for ever",
+            target.topic
+        );
+        finding(Code::OWN_TOPIC, &message).fix("name another topic")
+    })
 }
 
 /// Puts together what a checked config says.

@@ -1,13 +1,18 @@
 //! What a mapping hands its destination: a failure record, rendered.
 
+use std::slice;
 use std::sync::Arc;
 
-use forebay_batcher::{Notice, UnixMillis};
-use forebay_invoker::notice::{self, NoticeContext};
-use forebay_invoker::{DeliveryError, Destination, FailureRecord};
-use forebay_pollers::{Source, iso_seconds};
+use forebay_batcher::{Notice, Record, UnixMillis};
+use forebay_invoker::notice::{self, NoticeContext, Payload};
+use forebay_invoker::{DeliveryError, Destination, FailureForm, FailureRecord};
+use forebay_pollers::{LoneRecord, Source, iso_seconds};
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use crate::mapping_task::InWindow;
+
+/// So many records of a notice are under way to a destination at once that takes them one by one.
+const N_UNDER_WAY_MAX: usize = 256;
 
 /// A mapping's way to its destination.
 #[derive(Clone)]
@@ -31,12 +36,58 @@ impl Outbox {
     /// Hands the records of a notice over.
     ///
     /// # Errors
-    /// The destination did not take them, or nobody knows.
+    /// The destination did not take them, or nobody knows. Of records that go one by one some may be there
+    /// then, and come again with the others.
     pub async fn deliver(
         &self,
         notice: &Notice,
         in_window: Option<&InWindow>,
         source: &dyn Source,
+        now: UnixMillis,
+    ) -> Result<(), DeliveryError> {
+        let records = notice.slice.records();
+        let goes_alone = |it: &Record| source.format().alone(it).is_some();
+        match self.destination.form() {
+            FailureForm::EachRecord if records.first().is_some_and(goes_alone) => {
+                let each: Vec<_> =
+                    records.iter().map(|it| self.deliver_alone(notice, it, source, now)).collect();
+                stream::iter(each).buffer_unordered(N_UNDER_WAY_MAX).try_for_each(|()| future::ok(())).await
+            }
+            form @ (FailureForm::Whole | FailureForm::EachRecord) => {
+                self.deliver_whole(notice, in_window, source, form, now).await
+            }
+        }
+    }
+
+    /// One record as a batch of its own.
+    async fn deliver_alone(
+        &self,
+        notice: &Notice,
+        record: &Record,
+        source: &dyn Source,
+        now: UnixMillis,
+    ) -> Result<(), DeliveryError> {
+        let Some(LoneRecord { info, key, headers }) = source.format().alone(record) else { return Ok(()) };
+        let event = self.include_payload.then(|| source.format().wrap(slice::from_ref(record)).concat());
+        let context = NoticeContext {
+            function_arn: &self.function_arn,
+            batch_info: (info.0, &info.1),
+            payload: event.as_deref().map(Payload::Object),
+            now,
+        };
+        let json = notice::render(notice, &context);
+        self.destination
+            .deliver(FailureRecord { json, original_key: key, headers, shard: None, at: now })
+            .await
+    }
+
+    /// All of them in one failure record.
+    async fn deliver_whole(
+        &self,
+        notice: &Notice,
+        in_window: Option<&InWindow>,
+        source: &dyn Source,
+        form: FailureForm,
         now: UnixMillis,
     ) -> Result<(), DeliveryError> {
         let records = notice.slice.records();
@@ -53,18 +104,22 @@ impl Outbox {
             }
         };
         // Rendered only where it is sent: it may have megabytes.
-        let payload = self.include_payload.then(event);
+        let event = self.include_payload.then(event);
         let context = NoticeContext {
             function_arn: &self.function_arn,
             batch_info: (key, &info),
-            payload: payload.as_deref(),
+            payload: event.as_deref().map(|it| match form {
+                FailureForm::Whole => Payload::Text(it),
+                FailureForm::EachRecord => Payload::Object(it),
+            }),
             now,
         };
         let json = notice::render(notice, &context);
         // Sources with shards tell it in these words, whatever they call their batches.
         let shard = info["shardId"].as_str().map(str::to_owned);
         let original_key = records.first().and_then(|record| source.format().original_key(record));
-        self.destination.deliver(FailureRecord { json, original_key, shard, at: now }).await
+        let record = FailureRecord { json, original_key, headers: Vec::new(), shard, at: now };
+        self.destination.deliver(record).await
     }
 }
 

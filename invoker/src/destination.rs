@@ -12,6 +12,8 @@ pub struct FailureRecord {
     pub json: Bytes,
     /// The key of the original record, where a destination keeps keys.
     pub original_key: Option<Bytes>,
+    /// The headers of the original record, in order, where a destination keeps headers.
+    pub headers: Vec<(String, Bytes)>,
     /// The shard of the records, where their source has shards.
     pub shard: Option<String>,
     /// When it was made.
@@ -24,6 +26,20 @@ pub trait Destination: Send + Sync {
     fn deliver(&self, record: FailureRecord) -> BoxFuture<'_, Result<(), DeliveryError>>;
     /// What people call it.
     fn label(&self) -> String;
+    /// What it is to be given.
+    fn form(&self) -> FailureForm {
+        FailureForm::Whole
+    }
+}
+
+/// What a destination is given of records that were given up together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureForm {
+    /// One failure record, with the event as JSON text where it is wanted.
+    Whole,
+    /// A failure record for each record, with the event of that one as an object, where the source can tell of
+    /// single records; else one for all of them.
+    EachRecord,
 }
 
 /// A destination did not take a failure record, or nobody knows.

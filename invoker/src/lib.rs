@@ -12,7 +12,7 @@ pub mod notice;
 pub mod outcome;
 mod request_id;
 
-pub use destination::{DeliveryError, Destination, FailureRecord};
+pub use destination::{DeliveryError, Destination, FailureForm, FailureRecord};
 pub use endpoint::EndpointError;
 pub use executor::{Event, Executor, InvokeError};
 pub use executors::process::{ProcessError, ProcessExecutor, ProcessOptions};

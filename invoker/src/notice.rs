@@ -4,8 +4,9 @@ use bytes::Bytes;
 use forebay_batcher::{Condition, Notice, Reply, UnixMillis};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::{Error as _, SerializeMap, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What a failure record tells besides its notice.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +16,18 @@ pub struct NoticeContext<'a> {
     /// The source's description of the records: its key, such as `FileBatchInfo`, and its value.
     pub batch_info: (&'a str, &'a Value),
     /// The event, when the destination is to get it.
-    pub payload: Option<&'a [u8]>,
+    pub payload: Option<Payload<'a>>,
     /// When the record is made.
     pub now: UnixMillis,
+}
+
+/// How the event stands in a failure record.
+#[derive(Debug, Clone, Copy)]
+pub enum Payload<'a> {
+    /// As JSON text.
+    Text(&'a [u8]),
+    /// As it is: JSON in JSON.
+    Object(&'a [u8]),
 }
 
 /// Renders a failure record as one line of JSON.
@@ -27,10 +37,10 @@ pub struct NoticeContext<'a> {
 /// | `requestContext.requestId` | of the last invocation; one derived from the records when there was none |
 /// | `responseContext` | absent when the records were too old; `null` when they were too large or no answer came |
 /// | `responseContext.functionError` | `null` when the function ended well and reported records as failed |
-/// | `payload` | the event as an escaped JSON string, only when asked for |
+/// | `payload` | the event, as an escaped JSON string or as an object, only when asked for |
 pub fn render(notice: &Notice, context: &NoticeContext<'_>) -> Bytes {
     let json = serde_json::to_vec(&FailureJson { notice, context })
-        .expect("strings and numbers only, written to memory");
+        .expect("strings, numbers and events, written to memory");
     Bytes::from(json)
 }
 
@@ -63,8 +73,13 @@ impl Serialize for FailureJson<'_> {
         map.serialize_entry("timestamp", &timestamp(context.now))?;
         let (key, value) = context.batch_info;
         map.serialize_entry(key, value)?;
-        if let Some(payload) = context.payload {
-            map.serialize_entry("payload", &String::from_utf8_lossy(payload))?;
+        match context.payload {
+            Some(Payload::Text(event)) => map.serialize_entry("payload", &String::from_utf8_lossy(event))?,
+            Some(Payload::Object(event)) => {
+                let event: &RawValue = serde_json::from_slice(event).map_err(S::Error::custom)?;
+                map.serialize_entry("payload", event)?;
+            }
+            None => {}
         }
         map.end()
     }

@@ -38,7 +38,7 @@ fn check(
     let context = NoticeContext {
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:resize",
         batch_info: ("FileBatchInfo", &info),
-        payload,
+        payload: payload.map(Payload::Text),
         now: UnixMillis(1_573_691_886_021),
     };
     expected.assert_eq(std::str::from_utf8(&render(&notice, &context)).unwrap());
@@ -169,4 +169,30 @@ fn timestamps_always_have_milliseconds_and_never_fail() {
     assert_eq!(timestamp(UnixMillis(0)), "1970-01-01T00:00:00.000Z");
     assert_eq!(timestamp(UnixMillis(-1)), "1969-12-31T23:59:59.999Z");
     assert_eq!(timestamp(UnixMillis(i64::MAX)), "1970-01-01T00:00:00.000Z");
+}
+
+#[test]
+fn an_event_stands_in_the_record_as_text_or_as_it_is() {
+    let notice = Notice {
+        id: NoticeId(1),
+        condition: Condition::PayloadTooLarge,
+        slice: Slice::new(Vec::new()),
+        n_invokes: 0,
+        reply: None,
+        n_refused: 0,
+        window: None,
+    };
+    let rendered = |payload| {
+        let context = NoticeContext {
+            function_arn: "f",
+            batch_info: ("FileBatchInfo", &json!({})),
+            payload: Some(payload),
+            now: UnixMillis(0),
+        };
+        let record: Value = serde_json::from_slice(&render(&notice, &context)).unwrap();
+        record["payload"].clone()
+    };
+    let event = b"{\"b\":1.10,\"a\":[null]}";
+    assert_eq!(rendered(Payload::Text(event)), json!("{\"b\":1.10,\"a\":[null]}"));
+    assert_eq!(rendered(Payload::Object(event)), json!({ "b": 1.10, "a": [null] }));
 }

@@ -284,6 +284,7 @@ async fn deliver(destination: &dyn Destination, json: &str) -> Result<(), String
     let record = FailureRecord {
         json: Bytes::copy_from_slice(json.as_bytes()),
         original_key: None,
+        headers: Vec::new(),
         shard: None,
         at: UnixMillis(1_700_000_000_999),
     };

@@ -439,6 +439,7 @@ async fn deliver(act: Act) -> Result<(), String> {
     let record = FailureRecord {
         json: Bytes::from_static(b"{\"version\":\"1.0\"}"),
         original_key: None,
+        headers: Vec::new(),
         shard: None,
         at: UnixMillis(0),
     };

@@ -47,6 +47,7 @@ async fn deliver(destination: &S3Destination, json: &'static str) -> Result<(), 
     let record = FailureRecord {
         json: Bytes::from_static(json.as_bytes()),
         original_key: None,
+        headers: Vec::new(),
         shard: Some("shardId-000000000001".to_owned()),
         at: UnixMillis(1_573_691_886_021),
     };

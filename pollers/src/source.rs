@@ -18,14 +18,14 @@ use std::time::Duration;
 use forebay_clients::Clients;
 use forebay_config::aws::{AwsWords, NamedAccount};
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile};
+use forebay_config::{BrokerSettings, Finding, Node, SourceProfile};
 pub use futures_util::future::BoxFuture;
 
 pub use base64::write_base64;
 pub use error::SourceError;
 pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use forebay_batcher::{Assignment, Known, Standing, Start, TrackInfo, TrackName};
-pub use format::{EventFormat, Renderer, push_list, wrap_list};
+pub use format::{EventFormat, LoneRecord, Renderer, push_list, wrap_list};
 pub use group::{Group, GroupEvent, Membership};
 pub use queue::{Hidden, Message, Queue, QueueFacts};
 pub use text::{Digits, write_number, write_text};
@@ -68,6 +68,15 @@ pub trait SourceSettings: Send + Sync + std::fmt::Debug {
     /// Whose it is, and how it is called; `None` where neither its name nor what stands beside it says so.
     fn account(&self) -> Option<NamedAccount<'_>> {
         None
+    }
+    /// The brokers that it reads from, for destinations that are topics of the same; `None` for a source that
+    /// has none.
+    fn brokers(&self) -> Option<&BrokerSettings> {
+        None
+    }
+    /// Whether it reads a topic of this name.
+    fn reads_topic(&self, _topic: &str) -> bool {
+        false
     }
     /// The longest that one of its receives may wait, for queues; `None` where only the queue says.
     fn wait_max(&self) -> Option<Duration> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::DestinationTarget;
 use super::event_bus::{BusName, EVENTS, EventBusTarget, is_bus};
+use super::{DestinationTarget, kafka};
 use crate::aws::{Arn, AwsService, AwsSettings, Bucket, QUEUE_NAME_CHARS_MAX, QueueUrl, is_resource};
 use crate::error::Code;
 use crate::fields::Item;
@@ -147,12 +147,8 @@ fn read_bucket(text: &str, mut it: Item<'_, '_>) -> Option<Bucket> {
 /// Reads `destination_arn`.
 pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
     let text = it.again().text()?;
-    // AWS takes these: they are told apart from what is no destination at all.
-    if text.starts_with("kafka://") {
-        let fix =
-            "write the ARN of a queue, a topic, a bucket or an event bus, or one of the other destinations";
-        it.wrong(Code::NOT_BUILT_IN, "Kafka topics are not built in as destinations", Some(fix.to_owned()));
-        return None;
+    if let Some(topic) = kafka::read_topic_arn(&text, it.again()) {
+        return topic;
     }
     if text.split(':').nth(2) == Some("s3") {
         let bucket = read_bucket(&text, it)?;
@@ -168,9 +164,9 @@ pub(super) fn read_arn(mut it: Item<'_, '_>) -> Option<DestinationTarget> {
         }
         Some(arn) if is_bus(&arn) => Some(DestinationTarget::EventBus(EventBusTarget::of(BusName::Arn(arn)))),
         Some(_) | None => {
-            let fix = "write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket` or \
-                       `arn:aws:events:region:account:event-bus/name`";
-            let message = "is no ARN of a queue, a topic, a bucket or an event bus";
+            let fix = "write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket`, \
+                       `arn:aws:events:region:account:event-bus/name` or `kafka://topic`";
+            let message = "is no ARN of a queue, a topic, a bucket or an event bus, and no topic of Kafka";
             it.wrong(Code::NOT_ALLOWED, message, Some(fix.to_owned()));
             None
         }

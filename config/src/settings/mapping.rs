@@ -2,6 +2,7 @@
 
 use super::{AwsMember, DefaultValue as D, Flag, SettingSpec, Shape};
 use crate::aws::AwsScope;
+use crate::brokers::N_BROKER_SPECS;
 use crate::destination::{EVENTS, S3, S3Addressing, SNS, SQS};
 use crate::profile::Setting;
 use crate::rate::RateSpecs;
@@ -147,14 +148,14 @@ pub(crate) static ON_FAILURE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure",
     Shape::Group,
     D::Required,
-    "One of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus` and `destination_arn`. It gets a failure record for each batch that was given up.",
+    "One of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `kafka` and `destination_arn`. It gets a failure record for each batch that was given up.",
 )
 .aws(AwsMember::new("DestinationConfig.OnFailure"));
 pub(crate) static INCLUDE_PAYLOAD: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.include_payload",
     Shape::Switch,
-    D::Absent("`true` for a bucket of S3, as AWS has it, else `false`"),
-    "Puts the event into the failure record, as JSON text under `payload`, so that nothing has to be read again.",
+    D::Absent("`true` for a bucket of S3 and a topic of Kafka, as AWS has it, else `false`"),
+    "Puts the event into the failure record under `payload`, so that nothing has to be read again: as an object to a topic of Kafka, as JSON text to all others.",
 );
 pub(crate) static FAILURE_FILE: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.file",
@@ -305,11 +306,34 @@ pub(crate) static FAILURE_BUS_AWS: SettingSpec = SettingSpec::new(
     D::Absent("what stands under the top level's `aws`"),
     "What differs from the top level's `aws` for this bus.",
 );
+pub(crate) static FAILURE_KAFKA: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.kafka",
+    Shape::Group,
+    D::Absent("no topic of Kafka"),
+    "A topic of Kafka. Of a Kafka source it gets a message for each record that was given up, with the record's key and headers; of any other source one for each \
+     failure record. A message that the brokers find too large goes without its `payload`.",
+);
+pub(crate) static FAILURE_KAFKA_TOPIC: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.kafka.topic",
+    Shape::Text,
+    D::Required,
+    "The topic's name. It must be there, and be none that the mapping reads.",
+);
+pub(crate) static FAILURE_KAFKA_BROKERS: SettingSpec = SettingSpec::new(
+    "event_source_mappings[].destination_config.on_failure.kafka.brokers",
+    Shape::Group,
+    D::Absent("those of the mapping's source, in the same way"),
+    "Where the topic is. Must be written where the source is none of Kafka.",
+);
+/// What stands under `brokers`.
+pub(crate) static FAILURE_KAFKA_BROKER_ROWS: [SettingSpec; N_BROKER_SPECS] =
+    crate::broker_specs!("event_source_mappings[].destination_config.on_failure.kafka.brokers");
 pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.destination_arn",
     Shape::Text,
     D::Absent("not named by an ARN"),
-    "The ARN of a standard SQS queue, an SNS topic, an S3 bucket or an event bus of EventBridge: the short form of `sqs`, `sns`, `s3` and `event_bus`. The bus is ours.",
+    "The ARN of a standard SQS queue, an SNS topic, an S3 bucket or an event bus of EventBridge, or `kafka://topic` for a topic of the cluster that is read: the short form of \
+     `sqs`, `sns`, `s3`, `event_bus` and `kafka`. The bus is ours.",
 )
 .aws(AwsMember::new("DestinationConfig.OnFailure.Destination").flag(Flag {
     name: Some("on-failure"),
@@ -496,6 +520,9 @@ pub(crate) static MAPPING_SETTINGS: &[&SettingSpec] = &[
     &FAILURE_BUS_SOURCE,
     &FAILURE_BUS_DETAIL_TYPE,
     &FAILURE_BUS_AWS,
+    &FAILURE_KAFKA,
+    &FAILURE_KAFKA_TOPIC,
+    &FAILURE_KAFKA_BROKERS,
     &FAILURE_ARN,
     &FILTER_CRITERIA,
     &FILTER,

@@ -187,6 +187,7 @@ fn arn_of(target: &DestinationTarget) -> Option<String> {
         DestinationTarget::Sns(target) => Some(target.topic.to_string()),
         DestinationTarget::S3(target) => Some(target.bucket.to_string()),
         DestinationTarget::EventBus(target) => target.bus.arn().map(ToString::to_string),
+        DestinationTarget::Kafka(target) => target.arn(),
         DestinationTarget::File(_) | DestinationTarget::Http(_) | DestinationTarget::Function(_) => None,
     }
 }

@@ -112,6 +112,30 @@ fn a_bus_is_named_alone_or_by_its_arn_and_says_where_its_events_come_from() {
 }
 
 #[test]
+fn a_topic_of_kafka_is_named_with_its_brokers_or_is_at_those_of_the_source() {
+    let read = |on_failure: &str| {
+        let config = check(&config("", "{ function_name: f }", on_failure)).unwrap();
+        let on_failure = config.mappings.into_iter().next().unwrap().on_failure.unwrap();
+        let DestinationTarget::Kafka(it) = on_failure.target else { panic!("no topic") };
+        let servers = it.brokers.as_ref().map(|it| it.bootstrap_servers.join(","));
+        (it.topic.clone(), servers, it.arn(), on_failure.include_payload)
+    };
+    let dead = |servers: Option<&str>, arn: Option<&str>, include_payload| {
+        ("dead.records".to_owned(), servers.map(str::to_owned), arn.map(str::to_owned), include_payload)
+    };
+    let arn = Some("kafka://dead.records");
+    assert_eq!(read("{ kafka: { topic: dead.records } }"), dead(None, arn, true), "as AWS has it");
+    assert_eq!(read("{ destination_arn: \"kafka://dead.records\" }"), dead(None, arn, true));
+    let elsewhere = "{ include_payload: false, kafka: { topic: dead.records, brokers: { bootstrap_servers: [\"a:1\", \"b:2\"] } } }";
+    // Its name alone would mean another topic.
+    assert_eq!(read(elsewhere), dead(Some("a:1,b:2"), None, false));
+    for n in [249, 250] {
+        let on_failure = format!("{{ destination_arn: \"kafka://{}\" }}", "x".repeat(n));
+        assert_eq!(check(&config("", "{ function_name: f }", &on_failure)).is_ok(), n == 249);
+    }
+}
+
+#[test]
 fn what_cannot_be_called_is_refused_with_the_fix() {
     let f = "{ function_name: f }";
     let file = "{ file: { path: x } }";
@@ -140,7 +164,7 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         ("", f, "{ destination_arn: \"arn:aws:sqs:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:sns:eu-west-1:123456789012:dead.fifo\" }"),
         ("", f, "{ destination_arn: \"arn:aws:s3:::Bucket\" }"),
-        ("", f, "{ destination_arn: \"kafka://dead\" }"),
+        ("", f, "{ destination_arn: \"kafka://dead letters\" }"),
         ("", f, "{ s3: { bucket_arn: dead } }"),
         ("", f, "{ s3: { bucket_arn: \"arn:aws:s3:::dead\", addressing: virtual } }"),
         ("", f, "{ destination_arn: \"arn:aws:lambda:eu-west-1:123456789012:function:f\" }"),
@@ -200,10 +224,10 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a bucket (write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`)
-        forebay.yaml:9:58 FB-0116 event_source_mappings[0].destination_config.on_failure.destination_arn: Kafka topics are not built in as destinations (write the ARN of a queue, a topic, a bucket or an event bus, or one of the other destinations)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no name of a topic of Kafka (write its name: 1 to 249 letters, digits, `.`, `_` and `-`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.s3.bucket_arn: is no ARN of a bucket (write `arn:aws:s3:::bucket`; a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`)
         forebay.yaml:9:92 FB-0106 event_source_mappings[0].destination_config.on_failure.s3.addressing: must be one of `path`, `virtual_host` (did you mean `virtual_host`?)
-        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic, a bucket or an event bus (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket` or `arn:aws:events:region:account:event-bus/name`)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic, a bucket or an event bus, and no topic of Kafka (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket`, `arn:aws:events:region:account:event-bus/name` or `kafka://topic`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: FIFO queues and topics take no failure records (write a standard one: failure records come from many groups and need no order)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
         forebay.yaml:9:59 FB-0106 event_source_mappings[0].destination_config.on_failure.sqs.queue_url: is no URL of a queue (write `https://sqs.eu-west-1.amazonaws.com/123456789012/queue`)
@@ -217,9 +241,9 @@ fn what_cannot_be_called_is_refused_with_the_fix() {
         forebay.yaml:9:69 FB-0104 event_source_mappings[0].destination_config.on_failure.event_bus.aws.account_id: there is no setting `account_id` (known here: `region`, `endpoint`, `endpoints`, `access_key_id`, `secret_access_key`, `session_token`, `profile`, `assume_role`, `ca_file`)
         forebay.yaml:9:110 FB-0104 event_source_mappings[0].destination_config.on_failure.event_bus.aws.endpoints.sqs: there is no setting `sqs` (did you mean `sts`?)
         forebay.yaml:9:117 FB-0110 event_source_mappings[0].destination_config.on_failure.event_bus.aws.region: the ARN is of region `eu-west-1`, not of `us-east-1` (remove it: the name says it)
-        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic, a bucket or an event bus (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket` or `arn:aws:events:region:account:event-bus/name`)
-        forebay.yaml:9:41 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `destination_arn` (keep one of them)
-        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `destination_arn` (keep one of them)
+        forebay.yaml:9:58 FB-0106 event_source_mappings[0].destination_config.on_failure.destination_arn: is no ARN of a queue, a topic, a bucket or an event bus, and no topic of Kafka (write `arn:aws:sqs:region:account:queue`, `arn:aws:sns:region:account:topic`, `arn:aws:s3:::bucket`, `arn:aws:events:region:account:event-bus/name` or `kafka://topic`)
+        forebay.yaml:9:41 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `kafka`, `destination_arn` (keep one of them)
+        forebay.yaml:9:60 FB-0108 event_source_mappings[0].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `kafka`, `destination_arn` (keep one of them)
     "#]].assert_eq(&found);
 }
 

@@ -19,7 +19,7 @@ event_source_mappings:
     maximum_record_age_in_seconds: 30
     scaling_config: { maximum_concurrency: 5 }
     filter_criteria: { filter: [ { pattern: '["x"]' } ] }
-    destination_config: { on_failure: { destination_arn: "kafka://dead-here" } }
+    destination_config: { on_failure: { destination_arn: "kafka://dead here" } }
 "#;
 
 #[test]
@@ -99,13 +99,13 @@ fn ten_mistakes_in_one_file_are_all_named() {
            |
            = help: Filter is not an object (column 1 of the pattern)
 
-        error[FB-0116]: Kafka topics are not built in as destinations
+        error[FB-0106]: is no name of a topic of Kafka
           --> forebay.yaml:15:58
            |
-        15 |     destination_config: { on_failure: { destination_arn: "kafka://dead-here" } }
+        15 |     destination_config: { on_failure: { destination_arn: "kafka://dead here" } }
            |                                                          ^^^^^^^^^^^^^^^^^^^^ event_source_mappings[0].destination_config.on_failure.destination_arn
            |
-           = help: write the ARN of a queue, a topic, a bucket or an event bus, or one of the other destinations
+           = help: write its name: 1 to 249 letters, digits, `.`, `_` and `-`
 
         10 mistakes
     "#]].assert_eq(&drawn(&[("forebay.yaml", TEN)], &findings));
@@ -252,10 +252,10 @@ memory_share_mb: 10
         forebay.yaml:9:66 FB-0110 event_source_mappings[4].scaling_config: `scaling_config` and `provisioned_poller_config` exclude each other (keep one of them)
         forebay.yaml:10:95 FB-0110 event_source_mappings[5].provisioned_poller_config.minimum_pollers: `minimum_pollers` is more than `maximum_pollers` (lower it, or raise `maximum_pollers`)
         forebay.yaml:11:134 FB-0152 event_source_mappings[6].filter_criteria.filter[0].pattern: Invalid filter pattern definition. ("data" must be an object: data of this source is matched as JSON only)
-        forebay.yaml:12:149 FB-0108 event_source_mappings[7].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `destination_arn` (keep one of them)
+        forebay.yaml:12:149 FB-0108 event_source_mappings[7].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `kafka`, `destination_arn` (keep one of them)
         forebay.yaml:13:114 FB-0107 event_source_mappings[8].destination_config.on_failure: `on_failure` is missing (add `on_failure:`)
         forebay.yaml:13:116 FB-0116 event_source_mappings[8].destination_config.on_success: a mapping has no destination for what succeeded (remove it)
-        forebay.yaml:14:128 FB-0108 event_source_mappings[9].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `destination_arn` (say where to: `file: { path: dead.ndjson }`)
+        forebay.yaml:14:128 FB-0108 event_source_mappings[9].destination_config.on_failure: must hold exactly one of `file`, `http`, `function`, `sqs`, `sns`, `s3`, `event_bus`, `kafka`, `destination_arn` (say where to: `file: { path: dead.ndjson }`)
         forebay.yaml:15:24 FB-0108 event_source_mappings[10].source: must name exactly one kind of source (known kinds: `stream`, `queue`, `fifo`, `broker`)
         forebay.yaml:16:19 FB-0110 memory_budget_mb: 11 mappings with 10 MB each need more memory than the budget of 64 MB (write `memory_budget_mb: 110` or more)
     "#]].assert_eq(&lines(&check(text).unwrap_err()));

@@ -67,6 +67,21 @@ fn config_with(path: &str, value: &str) -> String {
             serde_json::json!({ "sns": { "topic_arn": "arn:aws:sns:eu-west-1:123456789012:t" } }),
         ),
     ];
+    if path.contains("on_failure.kafka") {
+        let sasl = match value {
+            "\"OAUTHBEARER\"" => {
+                serde_json::json!({ "oauth": { "token_url": "http://h", "client_id": "c", "client_secret": "env:S" } })
+            }
+            "\"AWS_MSK_IAM\"" => serde_json::json!({}),
+            _ => serde_json::json!({ "secret": "env:S" }),
+        };
+        let mut brokers = serde_json::json!({ "bootstrap_servers": ["h:1"] });
+        if path.ends_with("sasl.mechanism") {
+            brokers["sasl"] = sasl;
+        }
+        root["event_source_mappings"][0]["destination_config"] =
+            serde_json::json!({ "on_failure": { "kafka": { "topic": "t", "brokers": brokers } } });
+    }
     if let Some((_, target)) = on_failure.into_iter().find(|(part, _)| path.contains(part)) {
         root["event_source_mappings"][0]["destination_config"] = serde_json::json!({ "on_failure": target });
     }
@@ -156,6 +171,10 @@ fn every_setting_is_obeyed_at_the_edges_of_its_range() {
             Shape::Text | Shape::Path => {
                 (Vec::new(), vec!["5".to_owned(), "\"\"".to_owned(), "[]".to_owned()])
             }
+            Shape::TextList if spec.path.ends_with("bootstrap_servers") => (
+                vec!["[\"h:1\"]".to_owned(), "[\"[::1]:65535\", \"b.c:2\"]".to_owned()],
+                vec!["5".to_owned(), "[]".to_owned(), "[\"h\"]".to_owned(), "[\"h:0\"]".to_owned()],
+            ),
             Shape::TextList => (
                 vec!["[]".to_owned(), "[\"a\"]".to_owned()],
                 vec!["5".to_owned(), "[5]".to_owned(), "[\"\"]".to_owned()],
@@ -306,7 +325,7 @@ fn explain_says_where_every_value_comes_from() {
         maximum_record_age_in_seconds = -1  # default
         bisect_batch_on_function_error = false  # default
         function_response_types[0] = ReportBatchItemFailures  # f.yaml:6:27
-        destination_config.on_failure.include_payload = -  # `true` for a bucket of S3, as AWS has it, else `false`
+        destination_config.on_failure.include_payload = -  # `true` for a bucket of S3 and a topic of Kafka, as AWS has it, else `false`
         destination_config.on_failure.file.path = dead  # f.yaml:8:31
         destination_config.on_failure.http.url = http://a/b?(secret)  # f.yaml:8:52
         destination_config.on_failure.http.headers.x.y = (secret)  # f.yaml:8:94

@@ -198,7 +198,8 @@ pub(crate) fn used_by(mapping: &Mapping) -> impl Iterator<Item = &FunctionName> 
         | DestinationTarget::Sqs(_)
         | DestinationTarget::Sns(_)
         | DestinationTarget::S3(_)
-        | DestinationTarget::EventBus(_) => None,
+        | DestinationTarget::EventBus(_)
+        | DestinationTarget::Kafka(_) => None,
     });
     [&mapping.function].into_iter().chain(taker)
 }

@@ -28,6 +28,7 @@ use forebay_checkpoints::{CheckpointStore, MappingId};
 use forebay_clients::{Aws, Clients, HttpClients, Mark};
 use forebay_config::{AwsSettings, Function, FunctionName, Mapping, SourceProfile};
 use forebay_invoker::Gate;
+use forebay_invoker::destinations::BrokerProducers;
 use forebay_invoker::destinations::file::FileDestinations;
 use forebay_lifecycle::DesiredState;
 use tokio::sync::watch;
@@ -82,6 +83,7 @@ pub struct Fleet {
     store: Arc<dyn CheckpointStore>,
     clock: Clock,
     files: FileDestinations,
+    producers: BrokerProducers,
     functions: Functions,
     /// What AWS is called with, and how that was written; `None` before the first set.
     clients: Option<(AwsSettings, Arc<Clients>)>,
@@ -112,6 +114,7 @@ impl Fleet {
             store,
             clock,
             files: FileDestinations::new(),
+            producers: BrokerProducers::default(),
             functions: Functions::default(),
             clients: None,
             marks: BTreeMap::new(),
@@ -333,7 +336,13 @@ impl Fleet {
         functions: &BuiltFunctions,
         clients: &Clients,
     ) -> Result<Vec<(String, MappingChange)>, BuildError> {
-        let destinations = Destinations { files: &self.files, clients, functions, gate: &self.ground.gate };
+        let destinations = Destinations {
+            files: &self.files,
+            producers: &self.producers,
+            clients,
+            functions,
+            gate: &self.ground.gate,
+        };
         let mut told = Vec::new();
         for (name, change) in &diff.mappings {
             let order = match (change, mappings.get(name)) {
@@ -373,7 +382,8 @@ impl Fleet {
         let function = &functions[&mapping.function];
         let outbox = match &mapping.on_failure {
             Some(settings) => {
-                let destination = destinations.build(mapping.name.as_str(), &settings.target).await?;
+                let destination =
+                    destinations.build(mapping.name.as_str(), &settings.target, it.source.brokers()).await?;
                 let arn = match &mapping.function_qualifier {
                     Some(qualifier) => format!("{}:{qualifier}", function.executor.function_arn()),
                     None => function.executor.function_arn().to_owned(),

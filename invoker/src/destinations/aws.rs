@@ -6,9 +6,8 @@ use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::DELIVERY_TIME_MAX;
+use super::{DELIVERY_TIME_MAX, without_payload};
 
 /// So much of an answer is read; it is a few hundred bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 65_536;
@@ -39,16 +38,9 @@ pub(super) fn message(json: &Bytes, n_bytes_max: usize) -> Result<String, AwsDel
     if text.len() <= n_bytes_max {
         return Ok(text);
     }
-    let bare = match serde_json::from_str::<Value>(&text) {
-        Ok(Value::Object(mut record)) => {
-            // Not `remove`, which would move the last member into the gap.
-            record.shift_remove("payload");
-            Value::Object(record).to_string()
-        }
-        Ok(_) | Err(_) => text,
-    };
+    let bare = without_payload(&text.into());
     if bare.len() <= n_bytes_max {
-        Ok(bare)
+        Ok(String::from_utf8_lossy(&bare).into_owned())
     } else {
         Err(AwsDeliveryError::TooLarge { n_bytes: bare.len(), n_bytes_max })
     }

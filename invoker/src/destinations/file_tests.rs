@@ -29,6 +29,7 @@ async fn deliver(destination: &FileDestination, json: &str) -> Result<(), String
     let record = FailureRecord {
         json: Bytes::copy_from_slice(json.as_bytes()),
         original_key: None,
+        headers: Vec::new(),
         shard: None,
         at: forebay_batcher::UnixMillis(0),
     };

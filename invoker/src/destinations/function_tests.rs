@@ -50,6 +50,7 @@ async fn deliver(destination: &FunctionDestination) -> Result<(), String> {
     let record = FailureRecord {
         json: Bytes::from_static(b"{}"),
         original_key: None,
+        headers: Vec::new(),
         shard: None,
         at: forebay_batcher::UnixMillis(0),
     };

@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
@@ -17,9 +18,13 @@ use serde_json::{Value, json};
 
 use super::page::{PageRow, RecordPage, TimeKind};
 use super::partition::KafkaPartition;
-use crate::source::{EventFormat, RawRecord, Renderer, push_list, write_base64, write_number, write_text};
+use crate::source::{
+    EventFormat, LoneRecord, RawRecord, Renderer, push_list, write_base64, write_number, write_text,
+};
 
 const TAIL: &[u8] = b"}}";
+/// The member of a failure record that describes its records.
+const BATCH_INFO: &str = "KafkaBatchInfo";
 /// A record's name: the number of its section, its offset.
 const ID_BYTES: usize = 12;
 
@@ -110,6 +115,19 @@ impl KafkaFormat {
         facts
     }
 
+    /// What is said of these records in a failure record, with what is said of each under `key`.
+    fn info(&self, records: &[Record], key: &str, of_each: Value) -> Value {
+        let payload_bytes: usize = self.wrap(records).iter().map(Bytes::len).sum();
+        let mut info = json!({ "batchSize": records.len() });
+        if let Some(arn) = &self.choice.cluster_arn {
+            info["eventSourceArn"] = arn.as_str().into();
+        }
+        info["bootstrapServers"] = self.servers.as_str().into();
+        info["payloadSize"] = payload_bytes.into();
+        info[key] = of_each;
+        info
+    }
+
     fn section(&self, number: u32) -> Option<Arc<PartitionFacts>> {
         let table = self.sections.read().unwrap_or_else(PoisonError::into_inner);
         table.by_number.get(number as usize).cloned()
@@ -163,23 +181,21 @@ impl EventFormat for KafkaFormat {
             });
             lists.insert(name, info);
         }
-        let payload_bytes: usize = self.wrap(records).iter().map(Bytes::len).sum();
-        let mut info = json!({ "batchSize": records.len() });
-        if let Some(arn) = &self.choice.cluster_arn {
-            info["eventSourceArn"] = arn.as_str().into();
-        }
-        info["bootstrapServers"] = self.servers.as_str().into();
-        info["payloadSize"] = payload_bytes.into();
-        info["recordsInfo"] = lists.into();
-        ("KafkaBatchInfo", info)
+        (BATCH_INFO, self.info(records, "recordsInfo", lists.into()))
+    }
+
+    fn alone(&self, record: &Record) -> Option<LoneRecord> {
+        let about = json!({ "offset": offset_of(record).to_string(), "timestamp": iso(record.arrival) });
+        let info = self.info(slice::from_ref(record), "recordInfo", about);
+        let RenderedOrigin { key, headers } = RenderedOrigin::of(record);
+        let headers = headers.into_iter().flatten();
+        let headers = headers.map(|(name, value)| (name, value.into_iter().map(i8::cast_unsigned).collect()));
+        Some(LoneRecord { info: (BATCH_INFO, info), key: key.map(decoded), headers: headers.collect() })
     }
 
     /// Of its JSON: what orders a record without a key is no key.
     fn original_key(&self, record: &Record) -> Option<Bytes> {
-        let rendered: RenderedKey<'_> =
-            serde_json::from_slice(&record.bytes).expect("this source rendered it");
-        let key = rendered.key?;
-        Some(STANDARD.decode(key.as_bytes()).expect("this source encoded it").into())
+        RenderedOrigin::of(record).key.map(decoded)
     }
 }
 
@@ -200,11 +216,23 @@ struct ReportedRecord<'a> {
     offset: u64,
 }
 
-/// The key in a record's JSON.
+/// What a record's JSON keeps of what it had beside its value.
 #[derive(Deserialize)]
-struct RenderedKey<'a> {
+struct RenderedOrigin<'a> {
     #[serde(borrow)]
     key: Option<Cow<'a, str>>,
+    /// A map for each header, for a name may stand there more than once.
+    headers: Vec<BTreeMap<String, Vec<i8>>>,
+}
+
+impl<'a> RenderedOrigin<'a> {
+    fn of(record: &'a Record) -> Self {
+        serde_json::from_slice(&record.bytes).expect("this source rendered it")
+    }
+}
+
+fn decoded(key: Cow<'_, str>) -> Bytes {
+    STANDARD.decode(key.as_bytes()).expect("this source encoded it").into()
 }
 
 /// The name of a record.

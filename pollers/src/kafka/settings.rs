@@ -203,6 +203,14 @@ impl SourceSettings for KafkaSettings {
         self.event.cluster_arn.clone()
     }
 
+    fn brokers(&self) -> Option<&BrokerSettings> {
+        Some(&self.brokers)
+    }
+
+    fn reads_topic(&self, topic: &str) -> bool {
+        self.topics.holds(topic)
+    }
+
     fn connect<'a>(&'a self, clients: &'a Clients) -> BoxFuture<'a, Result<Arc<dyn Source>, SourceError>> {
         Box::pin(async move {
             let what = format!("topics {}", self.topics);

@@ -371,6 +371,26 @@ async fn a_failure_record_names_the_offsets_of_each_partition() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_alone_is_told_with_its_key_and_its_headers() {
+    let (source, records) = some_records(EventChoice::default()).await;
+    let format = source.format();
+    let lone = format.alone(&records[0]).unwrap();
+    let expected = json!({
+        "batchSize": 1,
+        "bootstrapServers": "b-1:9092,b-2:9092",
+        "payloadSize": event(source.as_ref(), &records[..1]).len(),
+        "recordInfo": { "offset": "1", "timestamp": "2018-12-17T22:10:51.000Z" },
+    });
+    assert_eq!(lone.info, ("KafkaBatchInfo", expected));
+    assert_eq!(lone.key.as_deref(), Some(&b"key"[..]));
+    let headers: Vec<(&str, &[u8])> =
+        lone.headers.iter().map(|(name, it)| (name.as_str(), &it[..])).collect();
+    assert_eq!(headers, [("hello", &b"h\xe9\x80"[..]), ("none", b""), ("hello", b"")]);
+    let bare = format.alone(&records[1]).unwrap();
+    assert_eq!((bare.key, bare.headers.len()), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_filter_sees_all_but_the_value_that_it_is_handed_and_a_tombstone_has_none() {
     let (cluster, source) = cluster(&["{\"n\":1}"]);
     cluster.with_log("t", 0, |log| log.write(WrittenRecord::default()));

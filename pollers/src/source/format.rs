@@ -24,10 +24,26 @@ pub trait EventFormat: Send + Sync {
     /// The member of a failure record that describes these records: its key, such as `FileBatchInfo`, and its
     /// value.
     fn batch_info(&self, records: &[Record]) -> (&'static str, serde_json::Value);
+    /// What is said of one record alone, for destinations that take records one by one; `None` where records
+    /// are told of together only.
+    fn alone(&self, _record: &Record) -> Option<LoneRecord> {
+        None
+    }
     /// The key that the record had in its source, for destinations that keep keys; most sources have none.
     fn original_key(&self, _record: &Record) -> Option<Bytes> {
         None
     }
+}
+
+/// A record for a destination that takes records one by one, and keeps what it had beside its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoneRecord {
+    /// The member of a failure record that describes it: its key, and its value.
+    pub info: (&'static str, serde_json::Value),
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Bytes)>,
 }
 
 /// Renders records as JSON for one mapping, and shows them to its filter. Pure.

@@ -62,4 +62,5 @@ mod stops;
 mod streams_hostile;
 mod streams_played;
 mod streams_world;
+mod topics;
 mod transports;
