@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use crate::address::JudgingResolver;
 use crate::mark::Mark;
 use crate::pool::Pool;
-use crate::tls::{TlsError, Trust};
+use crate::tls::{TlsError, TlsExtras, Trust};
 
 /// The longest that one connection may take to be made.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -45,6 +45,27 @@ impl HttpClients {
         let mark = ca_file.map(|it| (it.to_owned(), Mark::of(it)));
         let client = HttpClient::new(self.trust.client_config(ca_file, needs_tls)?);
         clients.insert(key, client.clone());
+        if let Some((path, mark)) = mark {
+            self.ca_marks.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(mark);
+        }
+        Ok(client)
+    }
+
+    /// A client with connections of its own, for a server that is shown a certificate or trusted by roots that
+    /// are no file. `what` is whose those are, for people. Reads files: meant for start and reload.
+    ///
+    /// # Errors
+    /// What of it cannot be used.
+    pub fn own_client(
+        &self,
+        url: &Uri,
+        extras: TlsExtras<'_>,
+        what: &'static str,
+    ) -> Result<HttpClient, TlsError> {
+        let needs_tls = url.scheme_str() == Some("https");
+        // Before it is read: what is written meanwhile is another content.
+        let mark = extras.ca_file.map(|it| (it.to_owned(), Mark::of(it)));
+        let client = HttpClient::new(self.trust.client_config_with(extras, needs_tls, what)?);
         if let Some((path, mark)) = mark {
             self.ca_marks.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(mark);
         }

@@ -34,10 +34,11 @@ pub use mark::Mark;
 pub use outgoing::StreamBody;
 pub use pieces::{Pieces, Sent, Vectored};
 pub use pool::host;
+pub use secrecy::{ExposeSecret, SecretString};
 pub use secret::SecretError;
 pub use shortened::{SHORT_CHARS_MAX, shortened};
 pub use stream::StreamError;
-pub use tls::TlsError;
+pub use tls::{TlsError, TlsExtras};
 
 /// Any error, where nobody asks which.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
