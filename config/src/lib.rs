@@ -21,6 +21,7 @@ pub mod pattern;
 pub mod plan;
 pub mod profile;
 mod rate;
+pub mod schema_registry;
 pub mod secret_ref;
 pub mod settings;
 mod source;
@@ -42,5 +43,6 @@ pub use mapping::{Mapping, MappingName, PollerPlan, SourceRef, StartingPosition}
 pub use pattern::{Filter, FilterRules, Pattern, PatternError};
 pub use plan::{BatchPlan, OnExhausted, RatePlan, RateUnit, Redelivery, RetryPlan, WindowPlan};
 pub use profile::SourceProfile;
+pub use schema_registry::{EventRecordFormat, SchemaRegistryAt, SchemaRegistrySettings, ValidatedSides};
 pub use secret_ref::{NoSecretRef, SecretRef};
 pub use source::Sources;
