@@ -324,8 +324,9 @@ fn kinds() -> Vec<String> {
     let folders =
         fs::read_dir(root().join("pollers/src")).expect("pollers has sources").flatten().map(|it| it.path());
     let names = folders.filter(|it| it.is_dir()).filter_map(|it| Some(it.file_name()?.to_str()?.to_owned()));
-    let mut kinds: Vec<String> =
-        names.filter(|it| !["feed", "contract", "shards", "source"].contains(&it.as_str())).collect();
+    let mut kinds: Vec<String> = names
+        .filter(|it| !["feed", "contract", "schemas", "shards", "source"].contains(&it.as_str()))
+        .collect();
     kinds.sort();
     kinds
 }

@@ -1,0 +1,117 @@
+//! What can go wrong between a record and its JSON: the record's own faults, and a registry that gives nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use forebay_config::Code;
+
+use super::frame::SchemaId;
+use crate::source::SourceError;
+
+/// The registry gave no answer, or one that says nothing about the schema.
+const NO_ANSWER: Code = Code("FB-0389");
+const NOT_FOUND: Code = Code("FB-0391");
+const NOT_DECODED: Code = Code("FB-0392");
+const UNUSABLE: Code = Code("FB-0393");
+
+/// A record cannot be decoded. It is cheap to copy: one is kept for each schema that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct SchemaFault {
+    /// What it is called in a failure record.
+    pub condition: SchemaCondition,
+    /// The page that explains it.
+    pub code: Code,
+    /// What is wrong; nothing of the record is repeated.
+    text: Arc<str>,
+}
+
+/// AWS's words for why a record was given up before a function got it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaCondition {
+    /// The registry does not have the schema that the record names.
+    SchemaNotFound,
+    /// The record names no schema, or cannot be decoded by the one that it names.
+    DeserializationError,
+}
+
+impl SchemaCondition {
+    /// As it stands in `requestContext.condition`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SchemaNotFound => "SCHEMA_NOT_FOUND",
+            Self::DeserializationError => "DESERIALIZATION_ERROR",
+        }
+    }
+}
+
+impl fmt::Display for SchemaCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl SchemaFault {
+    pub(super) fn not_found(registry: &str, id: SchemaId, why: &str) -> Self {
+        let text = format!("{registry} has no schema {id}: {why}");
+        Self { condition: SchemaCondition::SchemaNotFound, code: NOT_FOUND, text: text.into() }
+    }
+
+    pub(super) fn unusable(registry: &str, id: SchemaId, why: &str) -> Self {
+        let text = format!("schema {id} of {registry} cannot be used: {why}");
+        Self { condition: SchemaCondition::DeserializationError, code: UNUSABLE, text: text.into() }
+    }
+
+    pub(super) fn not_framed(side: &str, why: &str) -> Self {
+        let text = format!("the {side} names no schema: {why}");
+        Self { condition: SchemaCondition::DeserializationError, code: NOT_DECODED, text: text.into() }
+    }
+
+    pub(super) fn not_decoded(side: &str, id: SchemaId, why: &str) -> Self {
+        let text = format!("the {side} cannot be decoded by schema {id}: {why}");
+        Self { condition: SchemaCondition::DeserializationError, code: NOT_DECODED, text: text.into() }
+    }
+}
+
+/// The registry gave no answer about a schema: not the record's fault, and whoever waits and asks again may
+/// get it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{registry} gave no answer about schema {id}: {why}")]
+pub struct RegistryDown {
+    pub(super) registry: Arc<str>,
+    pub(super) id: SchemaId,
+    pub(super) why: Arc<str>,
+}
+
+impl RegistryDown {
+    /// The page that explains it.
+    pub fn code(&self) -> Code {
+        NO_ANSWER
+    }
+
+    /// The same as an error of the source whose record it was, which waits and reads it again.
+    pub fn to_source_error(&self, what: &str) -> SourceError {
+        SourceError::Down { what: what.to_owned(), code: self.code(), cause: self.clone().into() }
+    }
+}
+
+/// No JSON of a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// By its own fault: it is given up.
+    #[error(transparent)]
+    Record(#[from] SchemaFault),
+    /// For now: it is read again later.
+    #[error(transparent)]
+    Registry(#[from] RegistryDown),
+}
+
+impl SchemaError {
+    /// Whether the same record may be decoded later without anybody changing it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Record(_) => false,
+            Self::Registry(_) => true,
+        }
+    }
+}
