@@ -137,7 +137,7 @@ impl Maker {
             key: OrderKey::Key(self.keys[key].clone()),
             arrival: UnixMillis(1_700_000_000_000),
             bytes: Rendered::part(Arc::clone(&self.arena), at..at + RECORD_BYTES),
-            section: Section { idx: track.0, bytes: 20 },
+            section: Section { idx: track.0, bytes: 20, unreadable: None },
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::attempt::{Condition, Reply, Slice};
+use crate::attempt::{Reply, Slice};
 use crate::batch_reason::BatchReason;
 use crate::checkpoint::Watermark;
+use crate::condition::Condition;
 use crate::decision::Paused;
 use crate::fault::Fault;
 use crate::record::{Position, Receipt, Record, TrackIdx};

@@ -1,4 +1,4 @@
-//! What is tried together and how it ends: slices, outcomes, conditions, and what follows an outcome.
+//! What is tried together and how it ends: slices, outcomes, and what follows an outcome.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::batch_reason::BatchReason;
+use crate::condition::Condition;
 use crate::fault::Fault;
 use crate::items::{ItemActions, is_rejected, longest_wait};
 use crate::plan::{Redelivery, RetryPlan};
@@ -127,31 +128,6 @@ pub enum NotReached {
     Platform,
     /// The function is gone, forbidden or wrongly configured.
     Config,
-}
-
-/// Why records were given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// `RetryAttemptsExhausted`
-    RetriesExhausted,
-    /// `RecordAgeExceeded`
-    AgeExceeded,
-    /// `MaximumPayloadSizeExceeded`
-    PayloadTooLarge,
-    /// `RecordRejected`: the function asked for it. Ours.
-    Rejected,
-}
-
-impl Condition {
-    /// The word that stands in a failure record: AWS's, where AWS has one.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RetriesExhausted => "RetryAttemptsExhausted",
-            Self::AgeExceeded => "RecordAgeExceeded",
-            Self::PayloadTooLarge => "MaximumPayloadSizeExceeded",
-            Self::Rejected => "RecordRejected",
-        }
-    }
 }
 
 /// The limits that a batch was read under; they stay with it whatever the plan becomes.

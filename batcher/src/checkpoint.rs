@@ -4,7 +4,8 @@ mod codec;
 
 use bytes::Bytes;
 
-use crate::attempt::{Condition, Reply};
+use crate::attempt::Reply;
+use crate::condition::Condition;
 use crate::record::{Origin, Position};
 use crate::short::ShortBytes;
 use crate::time::UnixMillis;

@@ -1,6 +1,7 @@
 //! What an operator decides about records that wait for him, and what he is shown of them.
 
-use crate::attempt::{Condition, Slice};
+use crate::attempt::Slice;
+use crate::condition::Condition;
 use crate::record::{Position, TrackIdx};
 use crate::time::UnixMillis;
 

@@ -15,12 +15,12 @@ use std::collections::BTreeSet;
 
 use crate::action::*;
 use crate::attempt::{
-    AttemptedSlice, Condition, GivenUpSlice, Limits, Next, NotReached, Outcome, Pause, Slice, Then, n_named,
-    next,
+    AttemptedSlice, GivenUpSlice, Limits, Next, NotReached, Outcome, Pause, Slice, Then, n_named, next,
 };
 use crate::backoff::{ask_again_delay, retry_delay};
 use crate::batch_reason::BatchReason;
 use crate::books::Books;
+use crate::condition::Condition;
 use crate::former::{Batch, Ready};
 use crate::items::ItemActions;
 use crate::plan::Redelivery;

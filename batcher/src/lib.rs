@@ -8,6 +8,7 @@ mod backoff;
 mod batch_reason;
 mod books;
 pub mod checkpoint;
+mod condition;
 mod context;
 mod decision;
 mod fault;
@@ -47,6 +48,7 @@ pub use batch_reason::BatchReason;
 pub use checkpoint::{
     Checkpoint, CheckpointError, GivenUp, KeptWindow, OpenSlice, OpenWindow, Watermark, Windows,
 };
+pub use condition::Condition;
 pub use decision::{Decision, Paused, Undecided};
 pub use fault::Fault;
 pub use items::{ItemAction, ItemActions, RETRY_AFTER_MAX};

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::condition::Condition;
 use crate::rendered::Rendered;
 use crate::short::ShortBytes;
 use crate::time::{Tick, UnixMillis};
@@ -127,14 +128,17 @@ pub struct QueuePlace {
     pub n_receives: Option<u32>,
 }
 
-/// A part of the event that records are kept under, such as Kafka's `topic-0`; `Section::default()` where
-/// events have one list.
+/// Where a record stands in an event: in which part that records are kept under, such as Kafka's `topic-0`, or in
+/// none; `Section::default()` where events have one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Section {
     /// Which part; records of one part stand together in a batch.
     pub idx: u32,
     /// Bytes that the part itself adds to the event, counted once with its first record.
-    pub bytes: u32,
+    pub bytes: u16,
+    /// Why no function can be given the record; then it is given up untried. It stands here because there are
+    /// many records, and this takes no place of its own.
+    pub unreadable: Option<Condition>,
 }
 
 /// What a record on a track takes beside its bytes: itself, and its place among those that are open, with the

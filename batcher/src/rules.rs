@@ -30,6 +30,8 @@ pub enum Rule {
     R2,
     /// Poison and its destination.
     R3,
+    /// What no function can be given.
+    R4,
     /// Repeats and their causes.
     D2,
     /// Settlements of a receipt.
@@ -112,7 +114,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of the table.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -126,6 +128,7 @@ impl Rule {
         Self::R1,
         Self::R2,
         Self::R3,
+        Self::R4,
         Self::D2,
         Self::Q1,
         Self::Q2,
@@ -183,6 +186,7 @@ impl Rule {
             Self::R1 => "R-1",
             Self::R2 => "R-2",
             Self::R3 => "R-3",
+            Self::R4 => "R-4",
             Self::D2 => "D-2",
             Self::Q1 => "Q-1",
             Self::Q2 => "Q-2",
@@ -253,6 +257,9 @@ impl Rule {
             Self::R2 => "no record older than the limit is tried",
             Self::R3 => {
                 "if failures are a pure function of the record, the destination gets exactly the poison, at a bounded number of calls"
+            }
+            Self::R4 => {
+                "a record that no function can be given is never in an attempt, and given up for what it is"
             }
             Self::D2 => "a second success of a record has a cause in the log, and per cause at most the span",
             Self::Q1 => {

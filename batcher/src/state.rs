@@ -1,7 +1,8 @@
 //! Why nothing is happening: the state of a track or queue as an enum that makes a sentence.
 
-use crate::attempt::{Condition, NotReached};
+use crate::attempt::NotReached;
 use crate::batch_reason::BatchReason;
+use crate::condition::Condition;
 use crate::fault::Fault;
 use crate::record::Position;
 use crate::time::{Tick, UnixMillis};

@@ -56,7 +56,11 @@ pub fn sentence(state: &TrackState, gate: &FunctionGate, now: Tick) -> String {
             let what = match condition {
                 Condition::AgeExceeded => "too old (`maximum_record_age_in_seconds`)".to_owned(),
                 // Only the first of these waits for an operator; the others are given up at once.
-                Condition::RetriesExhausted | Condition::PayloadTooLarge | Condition::Rejected => {
+                Condition::RetriesExhausted
+                | Condition::PayloadTooLarge
+                | Condition::Rejected
+                | Condition::SchemaNotFound
+                | Condition::NotDecoded => {
                     format!("out of attempts (`maximum_retry_attempts`), {n_invokes} so far")
                 }
             };

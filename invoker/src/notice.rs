@@ -66,7 +66,10 @@ impl Serialize for FailureJson<'_> {
             Condition::RetriesExhausted | Condition::Rejected => {
                 map.serialize_entry("responseContext", &notice.reply.as_ref().and_then(ResponseContext::of))?;
             }
-            Condition::PayloadTooLarge => map.serialize_entry("responseContext", &Value::Null)?,
+            // No function was asked.
+            Condition::PayloadTooLarge | Condition::SchemaNotFound | Condition::NotDecoded => {
+                map.serialize_entry("responseContext", &Value::Null)?;
+            }
             Condition::AgeExceeded => {}
         }
         map.serialize_entry("version", "1.0")?;

@@ -211,6 +211,8 @@ impl Writer {
             Condition::AgeExceeded => 1,
             Condition::PayloadTooLarge => 2,
             Condition::Rejected => 3,
+            Condition::SchemaNotFound => 4,
+            Condition::NotDecoded => 5,
         });
         self.option(it.reply.as_ref(), Self::reply);
     }
@@ -469,6 +471,8 @@ impl<'a> Cursor<'a> {
             1 => Condition::AgeExceeded,
             2 => Condition::PayloadTooLarge,
             3 => Condition::Rejected,
+            4 => Condition::SchemaNotFound,
+            5 => Condition::NotDecoded,
             _ => return Err(self.malformed()),
         };
         Ok(GivenUp { condition, reply: self.option(reply)?, paused_since: None })

@@ -11,6 +11,7 @@ impl Runs {
         self.forget_failures_before(id);
         // With the slot at hand, not when it joined the line: it may have grown old there.
         self.split_expired(id, books);
+        self.split_unreadable(id, books);
         if self.forget_lapsed(id, books) {
             // It was taken out of the line; what is left of it stands in it anew.
             self.set_status(id, Status::New, books);
@@ -41,6 +42,7 @@ impl Runs {
             Q2,
             attempted.slice.records().iter().all(|it| books.receipts.is_hidden(it, books.cx.now.tick))
         );
+        crate::rule!(R4, attempted.slice.records().iter().all(|it| it.section.unreadable.is_none()));
         let attempt_id = AttemptId(books.cx.next_id);
         books.cx.next_id += 1;
         if let Some(lane) = lane {
@@ -117,33 +119,53 @@ impl Runs {
             let (expired, rest) = attempted.slice.split_at(n_expired);
             (expired.records().to_vec(), vec![rest.records().to_vec()])
         } else {
-            // Whatever is given up is not tried again, so the younger may pass it. A checkpoint says each
-            // stretch of them by itself, and where cuts are to last each is one.
-            let parts = attempted.slice.records().chunk_by(|one, next| is_expired(one) == is_expired(next));
-            let (expired, fresh): (Vec<_>, Vec<_>) = parts.partition(|part| is_expired(&part[0]));
-            let fresh = if books.cx.plan.durable_cuts {
-                fresh.into_iter().map(<[Record]>::to_vec).collect()
-            } else {
-                vec![fresh.concat()]
-            };
-            (expired.concat(), fresh)
+            parted(&attempted.slice, is_expired, books)
         };
-        if attempted.n_invokes == 0 {
-            books.cx.counts.given_up_uninvoked += expired.len() as u64;
-        }
-        // The attempt that was refused for age counts: so AWS was recorded to do.
         let given_up = GivenUpSlice {
+            // The attempt that was refused for age counts: so AWS was recorded to do.
             n_invokes: attempted.n_invokes + 1,
             ..AttemptedSlice { slice: Slice::new(expired), reply: None, ..attempted }
                 .give_up(Condition::AgeExceeded)
         };
+        self.give_up_first(id, attempted, given_up, fresh, books);
+    }
+
+    /// what no function can be given is not tried; it is given up first, and the others keep their order.
+    /// What is left of a former life is looked at as well: its records were read anew.
+    fn split_unreadable(&mut self, id: BatchRunId, books: &mut Books) {
+        let Some(run) = self.batch_runs.get(id) else { return };
+        let Some(Step { what: What::Attempt(attempted), .. }) = run.steps.front() else { return };
+        let Some(condition) = attempted.slice.records().iter().find_map(|it| it.section.unreadable) else {
+            return;
+        };
+        let attempted = attempted.clone();
+        // Those of another condition are looked at when the rest is about to start.
+        let (unreadable, rest) =
+            parted(&attempted.slice, |it| it.section.unreadable == Some(condition), books);
+        let given_up = AttemptedSlice { slice: Slice::new(unreadable), reply: None, ..attempted };
+        self.give_up_first(id, attempted, given_up.give_up(condition), rest, books);
+    }
+
+    /// Puts what is given up of the first attempt of a batch run in front of what is left of it.
+    fn give_up_first(
+        &mut self,
+        id: BatchRunId,
+        attempted: AttemptedSlice,
+        given_up: GivenUpSlice,
+        rest: Vec<Vec<Record>>,
+        books: &mut Books,
+    ) {
+        if attempted.n_invokes == 0 {
+            books.cx.counts.given_up_uninvoked += given_up.slice.n_records() as u64;
+        }
         let given_up = pause_exhausted(given_up, books);
         books.cx.mark += 1;
         let mark = books.cx.mark;
+        let run = self.batch_runs.get_mut(id).expect("its first step was looked at");
         let old = run.steps.pop_front().expect("it was looked at");
-        for fresh in fresh.into_iter().rev().filter(|it| !it.is_empty()) {
+        for records in rest.into_iter().rev().filter(|it| !it.is_empty()) {
             run.steps.push_front(Step {
-                what: What::Attempt(AttemptedSlice { slice: Slice::new(fresh), ..attempted.clone() }),
+                what: What::Attempt(AttemptedSlice { slice: Slice::new(records), ..attempted.clone() }),
                 // Where cuts are to last, this is another one.
                 mark: if books.cx.plan.durable_cuts { mark } else { old.mark },
             });
@@ -287,6 +309,22 @@ impl Runs {
             Outcome::TooLarge => books.cx.counts.halved += u64::from(attempted.slice.n_records() > 1),
         }
     }
+}
+
+/// What is given up of a slice, and the rest. What is given up is not tried again, so what follows it may pass it.
+/// A checkpoint says each stretch of it by itself, and where cuts are to last each of the rest is one.
+fn parted(
+    slice: &Slice,
+    is_given_up: impl Fn(&Record) -> bool,
+    books: &Books,
+) -> (Vec<Record>, Vec<Vec<Record>>) {
+    let parts = slice.records().chunk_by(|one, next| is_given_up(one) == is_given_up(next));
+    let (given_up, rest): (Vec<_>, Vec<_>) = parts.partition(|part| is_given_up(&part[0]));
+    let rest = match books.cx.plan.durable_cuts {
+        true => rest.into_iter().map(<[Record]>::to_vec).collect(),
+        false => vec![rest.concat()],
+    };
+    (given_up.concat(), rest)
 }
 
 /// What was said of messages that failed, for people.

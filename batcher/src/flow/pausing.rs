@@ -13,7 +13,10 @@ pub(super) fn pauses(condition: Condition, books: &Books) -> bool {
     let is_exhausted = match condition {
         Condition::RetriesExhausted | Condition::AgeExceeded => true,
         // Trying it again changes nothing; and what a function rejects it has decided about itself.
-        Condition::PayloadTooLarge | Condition::Rejected => false,
+        Condition::PayloadTooLarge
+        | Condition::Rejected
+        | Condition::SchemaNotFound
+        | Condition::NotDecoded => false,
     };
     is_exhausted && books.cx.plan.retry.on_exhausted == OnExhausted::Pause
 }

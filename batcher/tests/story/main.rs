@@ -15,5 +15,6 @@ mod script;
 mod stops;
 mod tracks;
 mod turns;
+mod unreadable;
 mod waits;
 mod windows;

@@ -1,7 +1,7 @@
 //! Runs a script of inputs against a machine and writes down what it answers.
 //!
 //! A line is one input: `assign`, `open`, `read r1 r2 …` (answers the open read; `r1/k` gives a key, `r1*40`
-//! a size, `r1@-90` an arrival in seconds), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`,
+//! a size, `r1@-90` an arrival in seconds; `r1!` cannot be decoded, `r1?` names a schema that is not there), `slot`, `ok`, `fail`, `partly r2`, `throttle`, `large`, `taken`,
 //! `refused`, `durable`, `full`, `fenced`, `settled`, `void`, `extended`, `lapsed m1`, `channel-dies`,
 //! `+500ms`, `wall-500ms` (the wall clock alone is set back), `close`, `revoke`, `revoke 500ms`, `lost`, `crash`, `skip r1`,
 //! `retry r1`, `send r1`, `list`, `gives S` (succeeds and gives back the state `S`). Answers go to the oldest open question of
@@ -321,6 +321,10 @@ impl Stage {
     }
 
     fn record(&self, word: &str, track: Option<TrackIdx>) -> Record {
+        let (word, unreadable) = match word.strip_suffix('!') {
+            Some(word) => (word, Some(Condition::NotDecoded)),
+            None => (word.trim_end_matches('?'), word.ends_with('?').then_some(Condition::SchemaNotFound)),
+        };
         let (word, age) =
             word.split_once('@').map_or((word, 0), |(word, age)| (word, age.parse().expect("a number")));
         let (word, size) =
@@ -349,7 +353,7 @@ impl Stage {
             key,
             arrival: UnixMillis(self.now.unix.0 + age * 1_000),
             bytes: vec![b'x'; size].into(),
-            section: Section::default(),
+            section: Section { unreadable, ..Section::default() },
         }
     }
 

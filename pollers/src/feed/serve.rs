@@ -103,9 +103,10 @@ impl<'a> FilledAnswer<'a> {
         if self.drafts.len() >= self.order.records_max.max(1) as usize {
             return Took::NoRoom;
         }
-        if self
-            .filter
-            .is_some_and(|filter| !lets_through(filter.as_ref(), self.renderer, raw, &mut self.scratch))
+        let section = self.renderer.section(raw);
+        // What no function can be given has nothing that a filter could be shown.
+        if let Some(filter) = self.filter.filter(|_| section.unreadable.is_none())
+            && !lets_through(filter.as_ref(), self.renderer, raw, &mut self.scratch)
         {
             self.n_filtered = self.n_filtered.saturating_add(1);
             self.newest_filtered = self.newest_filtered.max(Some(raw.arrival));
@@ -129,7 +130,7 @@ impl<'a> FilledAnswer<'a> {
             key: raw.key.clone(),
             arrival: raw.arrival,
             bytes: Rendered::default(),
-            section: self.renderer.section(raw),
+            section,
         };
         self.drafts.push(UnsealedRecord {
             record,
@@ -216,7 +217,7 @@ fn freeze(mut bytes: Vec<u8>) -> Arc<Bytes> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use forebay_batcher::{OrderKey, ReadId, TrackIdx};
+    use forebay_batcher::{Condition, OrderKey, ReadId, Section, TrackIdx};
 
     use super::*;
 
@@ -297,5 +298,31 @@ mod tests {
                 "looks at data: {needs_data}, at the rest: {needs_metadata}"
             );
         }
+    }
+
+    /// No function can be given what it renders.
+    struct Unreadable;
+
+    impl Renderer for Unreadable {
+        fn render(&self, record: &RawRecord, out: &mut Vec<u8>) {
+            out.extend_from_slice(&record.data);
+        }
+
+        fn section(&self, _: &RawRecord) -> Section {
+            Section { unreadable: Some(Condition::NotDecoded), ..Section::default() }
+        }
+    }
+
+    #[test]
+    fn what_no_function_can_be_given_no_filter_is_shown() {
+        let filter: Arc<dyn RecordFilter> =
+            Arc::new(One { needs_data: true, needs_metadata: false, n_asked: AtomicUsize::new(0) });
+        let wait = std::time::Duration::ZERO;
+        let order =
+            ReadOrder { id: ReadId(0), track: None, records_max: 10, bytes_max: 1 << 20, wait, lanes: 1 };
+        let mut answer = FilledAnswer::new(&order, &Unreadable, Some(&filter));
+        assert_eq!(answer.take(&raw(1), || Place::Track(TrackIdx(0), Position::number(1))), Took::Record);
+        let read = answer.finish(None, false);
+        assert_eq!((read.n_filtered, read.records[0].section.unreadable), (0, Some(Condition::NotDecoded)));
     }
 }

@@ -276,8 +276,8 @@ impl Renderer for KafkaRenderer {
 
     fn section(&self, record: &RawRecord) -> Section {
         let facts = &page(record).partition;
-        let bytes = u32::try_from(facts.opens.len() + 1).expect("a topic's name has 249 characters at most");
-        Section { idx: facts.section, bytes }
+        let bytes = u16::try_from(facts.opens.len() + 1).expect("a topic's name has 249 characters at most");
+        Section { idx: facts.section, bytes, unreadable: None }
     }
 }
 

@@ -59,7 +59,8 @@ pub trait Renderer: Send + Sync {
     fn data<'a>(&self, record: &'a RawRecord) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(&record.data))
     }
-    /// The part of the event that the record stands in.
+    /// The part of the event that the record stands in; or why it can stand in none: then no filter sees it, and it
+    /// is rendered for its failure record alone.
     fn section(&self, _record: &RawRecord) -> Section {
         Section::default()
     }

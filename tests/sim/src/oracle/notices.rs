@@ -63,6 +63,9 @@ impl Oracle {
                             None => plans().any(|retry| is_over(retry.record_age_max)),
                         }
                 }
+                Condition::SchemaNotFound | Condition::NotDecoded => {
+                    record.is_some_and(|record| record.section.unreadable == Some(condition))
+                }
                 Condition::PayloadTooLarge => {
                     let section_bytes = record.map_or(12, |record| u64::from(record.section.bytes));
                     let n_bytes = section_bytes + u64::from(truth.n_bytes.max(4));

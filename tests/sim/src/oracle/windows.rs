@@ -418,7 +418,11 @@ impl Oracle {
             Condition::RetriesExhausted => least.is_some_and(|max| {
                 open.n_failed > max || open.n_refused > 0 || owner.is_restored_given_up(window.lane)
             }),
-            Condition::AgeExceeded | Condition::Rejected | Condition::PayloadTooLarge => false,
+            Condition::AgeExceeded
+            | Condition::Rejected
+            | Condition::PayloadTooLarge
+            | Condition::SchemaNotFound
+            | Condition::NotDecoded => false,
         });
         holds(Rule::W2, is_justified, || {
             format!("the end of a window of {:?} is given up as {condition:?}: {open:?}", window.track)

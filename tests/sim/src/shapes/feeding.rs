@@ -209,7 +209,7 @@ impl Rig {
     fn render(&self, uid: u32, idx: TrackIdx, value: Bytes) -> Record {
         let fact = &self.book.facts[uid as usize];
         let section = if self.plan.mixes_tracks {
-            Section { idx: u32::try_from(fact.source).expect("few tracks"), bytes: 12 }
+            Section { idx: u32::try_from(fact.source).expect("few tracks"), bytes: 12, unreadable: None }
         } else {
             Section::default()
         };

@@ -154,6 +154,8 @@ impl World {
             forebay_batcher::Condition::Rejected => Point::RejectedTold,
             forebay_batcher::Condition::AgeExceeded => Point::AgeExceeded,
             forebay_batcher::Condition::PayloadTooLarge => Point::Oversize,
+            // No world has such records: the core's own stories do.
+            forebay_batcher::Condition::SchemaNotFound | forebay_batcher::Condition::NotDecoded => return,
         });
     }
 }

@@ -395,7 +395,7 @@ impl World {
     fn render(&self, uid: u32, owner: TrackIdx) -> Record {
         let truth = &self.oracle.truths[uid as usize];
         let section = if self.options.plan.mixes_tracks {
-            Section { idx: truth.track, bytes: 12 }
+            Section { idx: truth.track, bytes: 12, unreadable: None }
         } else {
             Section::default()
         };
