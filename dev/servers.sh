@@ -42,16 +42,37 @@ dependency() {
     echo "<dependency><groupId>$1</groupId><artifactId>$2</artifactId><version>$3</version></dependency>"
 }
 
-# pypi NAME VERSION: the package and what it needs, in a venv.
+# maven_archive NAME GROUP ARTIFACT VERSION CLASSIFIER: what the artifact's tar.gz holds.
+maven_archive() {
+    folder=$servers/$1-$4
+    [ -f "$folder/complete" ] && return 0
+    command -v java >/dev/null || need_packages default-jre-headless
+    command -v mvn >/dev/null || need_packages maven
+    doing servers "$n" "$all" "fetching $1 $4"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    artifact=$2:$3:$4:tar.gz:$5
+    (cd "$folder" && mvn -q -B dependency:get -Dartifact="$artifact" -Dtransitive=false >mvn.log 2>&1 &&
+        mvn -q -B dependency:copy -Dartifact="$artifact" -DoutputDirectory=. >>mvn.log 2>&1 && tar xzf "$3-$4-$5.tar.gz") || {
+        tail -n 40 "$folder/mvn.log" >&2; exit 1
+    }
+    rm "$folder/$3-$4-$5.tar.gz"
+    touch "$folder/complete"
+    doing servers "$n" "$all" "$1 $4 is ready"; progress_end
+}
+
+# pypi NAME VERSION [PACKAGE==VERSION...]: the package, those beside it and what they need, in a venv.
 pypi() {
     folder=$servers/$1-$2
     [ -f "$folder/complete" ] && return 0
     doing servers "$n" "$all" "fetching $1 $2"
     rm -rf "$folder"
     new_venv "$folder"
-    "$folder/bin/pip" install -q --disable-pip-version-check "$1==$2" >"$folder/pip.log" 2>&1 || { tail -n 40 "$folder/pip.log" >&2; exit 1; }
+    package=$1==$2
+    shift 2
+    "$folder/bin/pip" install -q --disable-pip-version-check "$package" "$@" >"$folder/pip.log" 2>&1 || { tail -n 40 "$folder/pip.log" >&2; exit 1; }
     touch "$folder/complete"
-    doing servers "$n" "$all" "$1 $2 is ready"; progress_end
+    doing servers "$n" "$all" "$package is ready"; progress_end
 }
 
 # npm_package NAME VERSION: the package, in node_modules/. It runs no script of its own.
@@ -89,7 +110,7 @@ archive_classes() {
     doing servers "$n" "$all" "$1 is ready"; progress_end
 }
 
-all=7
+all=9
 n=1
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
 n=2
@@ -114,3 +135,9 @@ n=7
 # Kafka's own tools, in a folder of their own: they are not to be had for 4.4.0, and find nothing among its libraries.
 maven kafka-tools org.apache.kafka kafka-tools 4.3.1 "$binding"
 cp "$here/../tests/servers/log4j2.properties" "$servers/kafka-tools-4.3.1/"
+n=8
+# A registry with Confluent's API: 3.0.9 is the last for Java 17.
+maven_archive apicurio io.apicurio apicurio-registry-app 3.0.9 all
+n=9
+# What functions read records with that a registry's schemas encode, and the encoders.
+pypi aws-lambda-powertools 3.37.0 avro==1.12.2 protobuf==7.36.2

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use forebay_clients::Clients;
 use forebay_config::{EventRecordFormat, SchemaRegistrySettings, ValidatedSides};
 
@@ -41,26 +42,26 @@ pub struct SchemaDecoder {
 }
 
 /// A side of a record that was decoded.
-#[derive(Debug)]
-pub struct DecodedSide<'a> {
+#[derive(Debug, Clone)]
+pub struct DecodedSide {
     schema: Arc<KnownSchema>,
     /// The JSON of what was encoded otherwise.
-    json: Option<Vec<u8>>,
-    /// As it was encoded.
-    payload: Cow<'a, [u8]>,
+    json: Option<Bytes>,
+    /// As it was encoded: a part of the record, unless that was compressed.
+    payload: Bytes,
     format: EventRecordFormat,
 }
 
-impl DecodedSide<'_> {
+impl DecodedSide {
     /// What filters see: JSON.
-    pub fn json(&self) -> &[u8] {
-        self.json.as_deref().unwrap_or(&self.payload)
+    pub fn json(&self) -> &Bytes {
+        self.json.as_ref().unwrap_or(&self.payload)
     }
 
     /// What the function gets, in base64: JSON, or with `SOURCE` what the producer encoded without the header
     /// that names the schema. What follows the header is kept, such as the places that lead to a message of
     /// Protobuf's: AWS keeps it, and its clients take it away.
-    pub fn delivered(&self) -> &[u8] {
+    pub fn delivered(&self) -> &Bytes {
         match self.format {
             EventRecordFormat::Json => self.json(),
             EventRecordFormat::Source => &self.payload,
@@ -86,7 +87,11 @@ impl SchemaDecoder {
     ) -> Result<Self, RegistryError> {
         let registry = registry::connect(&settings.registry, variable, clients).await?;
         let SchemaRegistrySettings { format, validated, .. } = *settings;
-        Ok(Self { format, validated, framing: registry.framing(), schemas: SchemaCache::new(registry) })
+        Ok(Self::over(SchemaCache::new(registry), format, validated))
+    }
+
+    pub(super) fn over(schemas: SchemaCache, format: EventRecordFormat, validated: ValidatedSides) -> Self {
+        Self { format, validated, framing: schemas.registry().framing(), schemas }
     }
 
     /// What it decodes by, for people.
@@ -97,11 +102,11 @@ impl SchemaDecoder {
     /// A side without waiting, as almost every record is decoded; `None` when its schema must be fetched first:
     /// [`SchemaDecoder::decode`]. The inner `None` is a side that the settings do not name: it is passed on as
     /// it is. What is null has no schema and is not asked for.
-    pub fn decode_now<'a>(
+    pub fn decode_now(
         &self,
         side: RecordSide,
-        record: &'a [u8],
-    ) -> Option<Result<Option<DecodedSide<'a>>, SchemaFault>> {
+        record: &Bytes,
+    ) -> Option<Result<Option<DecodedSide>, SchemaFault>> {
         if !self.is_validated(side) {
             return Some(Ok(None));
         }
@@ -109,7 +114,7 @@ impl SchemaDecoder {
             Ok(frame) => frame,
             Err(fault) => return Some(Err(fault)),
         };
-        let decoded = self.schemas.known(frame.schema)?.and_then(|it| self.decoded(side, frame, it));
+        let decoded = self.schemas.known(frame.schema)?.and_then(|it| self.decoded(side, record, frame, it));
         Some(decoded.map(Some))
     }
 
@@ -118,17 +123,13 @@ impl SchemaDecoder {
     ///
     /// # Errors
     /// The record's fault, or a registry that gives no answer.
-    pub async fn decode<'a>(
-        &self,
-        side: RecordSide,
-        record: &'a [u8],
-    ) -> Result<Option<DecodedSide<'a>>, SchemaError> {
+    pub async fn decode(&self, side: RecordSide, record: &Bytes) -> Result<Option<DecodedSide>, SchemaError> {
         if !self.is_validated(side) {
             return Ok(None);
         }
         let frame = self.frame(side, record)?;
         let schema = self.schemas.schema(frame.schema).await?;
-        Ok(Some(self.decoded(side, frame, schema)?))
+        Ok(Some(self.decoded(side, record, frame, schema)?))
     }
 
     fn is_validated(&self, side: RecordSide) -> bool {
@@ -142,15 +143,20 @@ impl SchemaDecoder {
         unframed(self.framing, record).map_err(|why| SchemaFault::not_framed(side.word(), &why))
     }
 
-    fn decoded<'a>(
+    fn decoded(
         &self,
         side: RecordSide,
-        frame: RecordFrame<'a>,
+        record: &Bytes,
+        frame: RecordFrame<'_>,
         schema: Arc<KnownSchema>,
-    ) -> Result<DecodedSide<'a>, SchemaFault> {
+    ) -> Result<DecodedSide, SchemaFault> {
         let RecordFrame { schema: id, payload } = frame;
         let json = schema.json(self.framing, &payload);
-        let json = json.map_err(|why| SchemaFault::not_decoded(side.word(), id, &why))?;
+        let json = json.map_err(|why| SchemaFault::not_decoded(side.word(), id, &why))?.map(Bytes::from);
+        let payload = match payload {
+            Cow::Borrowed(part) => record.slice_ref(part),
+            Cow::Owned(decompressed) => decompressed.into(),
+        };
         Ok(DecodedSide { schema, json, payload, format: self.format })
     }
 }

@@ -1,38 +1,11 @@
 //! Sides of records from their bytes to what a function gets, with a registry that stands in memory.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
-use super::super::fault::SchemaCondition;
 use super::super::frame::SchemaId;
-use super::super::registered::{RegisteredSchema, SchemaFormat};
-use super::super::registry::{FetchError, SchemaRegistry};
+use super::super::registered::SchemaFormat;
+use super::super::shelf::Shelf;
 use super::*;
-use crate::source::BoxFuture;
-
-struct Shelf {
-    framing: Framing,
-    schemas: BTreeMap<SchemaId, (SchemaFormat, String)>,
-}
-
-impl SchemaRegistry for Shelf {
-    fn name(&self) -> &str {
-        "the shelf"
-    }
-
-    fn framing(&self) -> Framing {
-        self.framing
-    }
-
-    fn fetch(&self, id: SchemaId) -> BoxFuture<'_, Result<RegisteredSchema, FetchError>> {
-        Box::pin(async move {
-            let (format, text) =
-                self.schemas.get(&id).cloned().ok_or_else(|| FetchError::Missing("none".to_owned()))?;
-            Ok(RegisteredSchema { format, text, references: Vec::new() })
-        })
-    }
-}
 
 fn decoder(framing: Framing, format: EventRecordFormat, sides: [bool; 2]) -> SchemaDecoder {
     let person = json!({ "type": "record", "name": "P", "fields": [{ "name": "name", "type": "string" }] });
@@ -48,17 +21,12 @@ fn decoder(framing: Framing, format: EventRecordFormat, sides: [bool; 2]) -> Sch
     };
     let schemas = schemas.into_iter().enumerate().map(|(it, schema)| (id(it + 1), schema)).collect();
     let [key, value] = sides;
-    let registry = Shelf { framing, schemas };
-    SchemaDecoder {
-        format,
-        validated: ValidatedSides { key, value },
-        framing,
-        schemas: SchemaCache::new(Arc::new(registry)),
-    }
+    Shelf::of(framing, schemas).decoder_of(format, ValidatedSides { key, value })
 }
 
 /// What is delivered, what filters see, and the metadata, as text.
 async fn value(decoder: &SchemaDecoder, record: &[u8]) -> [String; 3] {
+    let record = &Bytes::copy_from_slice(record);
     let decoded = decoder.decode(RecordSide::Value, record).await.unwrap().unwrap();
     let again = decoder.decode_now(RecordSide::Value, record).unwrap().unwrap().unwrap();
     assert_eq!((decoded.delivered(), decoded.json()), (again.delivered(), again.json()));
@@ -73,7 +41,10 @@ const JSON: &[u8] = b"\0\0\0\0\x03 {\"a\": 1}";
 #[tokio::test]
 async fn with_json_a_function_gets_json() {
     let decoder = decoder(Framing::Confluent, EventRecordFormat::Json, [false, true]);
-    assert!(decoder.decode_now(RecordSide::Value, AVRO).is_none(), "its schema is not known yet");
+    assert!(
+        decoder.decode_now(RecordSide::Value, &Bytes::from_static(AVRO)).is_none(),
+        "its schema is not known yet"
+    );
     let avro = r#"{"name":"ann"}"#;
     assert_eq!(value(&decoder, AVRO).await, [avro, avro, r#"{"dataFormat":"AVRO","schemaId":"1"}"#]);
     let proto = r#"{"c":7}"#;
@@ -111,6 +82,7 @@ async fn with_source_only_the_fixed_header_is_taken_away_and_filters_see_json() 
 async fn a_side_that_is_not_named_is_passed_on() {
     let decoder = decoder(Framing::Confluent, EventRecordFormat::Json, [false, true]);
     for record in [AVRO, b"plain", b""] {
+        let record = &Bytes::from_static(record);
         assert!(decoder.decode(RecordSide::Key, record).await.unwrap().is_none());
         assert!(decoder.decode_now(RecordSide::Key, record).unwrap().unwrap().is_none());
     }
@@ -136,6 +108,7 @@ async fn a_fault_says_which_side_and_why_in_the_words_of_aws() {
             "the key cannot be decoded by schema 3: it does not fit its schema",
         ),
     ] {
+        let record = &Bytes::from_static(record);
         let error = decoder.decode(RecordSide::Key, record).await.unwrap_err();
         let SchemaError::Record(fault) = error else { panic!("{error}") };
         assert_eq!((fault.condition.as_str(), fault.code.0), (condition, code));
@@ -143,5 +116,4 @@ async fn a_fault_says_which_side_and_why_in_the_words_of_aws() {
         let again = decoder.decode_now(RecordSide::Key, record).unwrap().unwrap_err();
         assert_eq!(again, fault);
     }
-    assert_eq!(SchemaCondition::SchemaNotFound.to_string(), "SCHEMA_NOT_FOUND");
 }

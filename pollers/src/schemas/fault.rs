@@ -1,8 +1,8 @@
 //! What can go wrong between a record and its JSON: the record's own faults, and a registry that gives nothing.
 
-use std::fmt;
 use std::sync::Arc;
 
+use forebay_batcher::Condition;
 use forebay_config::Code;
 
 use super::frame::SchemaId;
@@ -19,57 +19,32 @@ const UNUSABLE: Code = Code("FB-0393");
 #[error("{text}")]
 pub struct SchemaFault {
     /// What it is called in a failure record.
-    pub condition: SchemaCondition,
+    pub condition: Condition,
     /// The page that explains it.
     pub code: Code,
     /// What is wrong; nothing of the record is repeated.
     text: Arc<str>,
 }
 
-/// AWS's words for why a record was given up before a function got it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemaCondition {
-    /// The registry does not have the schema that the record names.
-    SchemaNotFound,
-    /// The record names no schema, or cannot be decoded by the one that it names.
-    DeserializationError,
-}
-
-impl SchemaCondition {
-    /// As it stands in `requestContext.condition`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SchemaNotFound => "SCHEMA_NOT_FOUND",
-            Self::DeserializationError => "DESERIALIZATION_ERROR",
-        }
-    }
-}
-
-impl fmt::Display for SchemaCondition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl SchemaFault {
     pub(super) fn not_found(registry: &str, id: SchemaId, why: &str) -> Self {
         let text = format!("{registry} has no schema {id}: {why}");
-        Self { condition: SchemaCondition::SchemaNotFound, code: NOT_FOUND, text: text.into() }
+        Self { condition: Condition::SchemaNotFound, code: NOT_FOUND, text: text.into() }
     }
 
     pub(super) fn unusable(registry: &str, id: SchemaId, why: &str) -> Self {
         let text = format!("schema {id} of {registry} cannot be used: {why}");
-        Self { condition: SchemaCondition::DeserializationError, code: UNUSABLE, text: text.into() }
+        Self { condition: Condition::NotDecoded, code: UNUSABLE, text: text.into() }
     }
 
     pub(super) fn not_framed(side: &str, why: &str) -> Self {
         let text = format!("the {side} names no schema: {why}");
-        Self { condition: SchemaCondition::DeserializationError, code: NOT_DECODED, text: text.into() }
+        Self { condition: Condition::NotDecoded, code: NOT_DECODED, text: text.into() }
     }
 
     pub(super) fn not_decoded(side: &str, id: SchemaId, why: &str) -> Self {
         let text = format!("the {side} cannot be decoded by schema {id}: {why}");
-        Self { condition: SchemaCondition::DeserializationError, code: NOT_DECODED, text: text.into() }
+        Self { condition: Condition::NotDecoded, code: NOT_DECODED, text: text.into() }
     }
 }
 

@@ -12,9 +12,11 @@ mod known;
 mod protobuf;
 mod registered;
 mod registry;
+#[cfg(test)]
+pub(crate) mod shelf;
 mod wire;
 
 pub use decoder::{DecodedSide, RecordSide, SchemaDecoder};
-pub use fault::{RegistryDown, SchemaCondition, SchemaError, SchemaFault};
+pub use fault::{RegistryDown, SchemaError, SchemaFault};
 pub use frame::SchemaId;
 pub use registry::RegistryError;
