@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 use std::slice;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use forebay_batcher::{Record, RecordId, Section, UnixMillis};
+use forebay_batcher::{OrderKey, Record, RecordId, Section, UnixMillis};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -69,24 +67,30 @@ pub(super) struct EventChoice {
 }
 
 /// The event that Lambda's functions know.
-#[derive(Debug)]
 pub(super) struct KafkaFormat {
     choice: EventChoice,
     servers: String,
     head: Bytes,
     sections: RwLock<SectionTable>,
+    renderer: Arc<dyn Renderer>,
 }
 
 impl KafkaFormat {
-    /// Of records that these brokers gave.
+    /// Of records that these brokers gave and that are rendered as they came.
     pub(super) fn new(servers: &str, choice: EventChoice) -> Self {
+        Self::rendering(servers, choice, Arc::new(KafkaRenderer))
+    }
+
+    /// Of records that these brokers gave and that somebody made something else of.
+    pub(super) fn rendering(servers: &str, choice: EventChoice, renderer: Arc<dyn Renderer>) -> Self {
         let text = |it: &str| Value::from(it).to_string();
         let named = match &choice.cluster_arn {
             Some(arn) => format!("\"eventSource\":\"aws:kafka\",\"eventSourceArn\":{}", text(arn)),
             None => "\"eventSource\":\"SelfManagedKafka\"".to_owned(),
         };
         let head = format!("{{{named},\"bootstrapServers\":{},\"records\":{{", text(servers));
-        Self { choice, servers: servers.to_owned(), head: head.into(), sections: RwLock::default() }
+        let sections = RwLock::default();
+        Self { choice, servers: servers.to_owned(), head: head.into(), sections, renderer }
     }
 
     /// What all records of a partition have in common.
@@ -136,7 +140,7 @@ impl KafkaFormat {
 
 impl EventFormat for KafkaFormat {
     fn renderer(&self, _has_window: bool) -> Arc<dyn Renderer> {
-        Arc::new(KafkaRenderer)
+        Arc::clone(&self.renderer)
     }
 
     fn envelope_bytes(&self) -> u64 {
@@ -187,15 +191,17 @@ impl EventFormat for KafkaFormat {
     fn alone(&self, record: &Record) -> Option<LoneRecord> {
         let about = json!({ "offset": offset_of(record).to_string(), "timestamp": iso(record.arrival) });
         let info = self.info(slice::from_ref(record), "recordInfo", about);
-        let RenderedOrigin { key, headers } = RenderedOrigin::of(record);
-        let headers = headers.into_iter().flatten();
+        let headers = RenderedOrigin::of(record).headers.into_iter().flatten();
         let headers = headers.map(|(name, value)| (name, value.into_iter().map(i8::cast_unsigned).collect()));
-        Some(LoneRecord { info: (BATCH_INFO, info), key: key.map(decoded), headers: headers.collect() })
+        Some(LoneRecord { info: (BATCH_INFO, info), key: self.original_key(record), headers: headers.collect() })
     }
 
-    /// Of its JSON: what orders a record without a key is no key.
+    /// What orders it, which no schema has decoded. Its JSON tells whether that is a key.
     fn original_key(&self, record: &Record) -> Option<Bytes> {
-        RenderedOrigin::of(record).key.map(decoded)
+        match (&record.key, RenderedOrigin::of(record).key) {
+            (OrderKey::Key(key), Some(_)) => Some(key.clone()),
+            (OrderKey::Key(_) | OrderKey::Free, _) => None,
+        }
     }
 }
 
@@ -220,7 +226,7 @@ struct ReportedRecord<'a> {
 #[derive(Deserialize)]
 struct RenderedOrigin<'a> {
     #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
+    key: Option<&'a RawValue>,
     /// A map for each header, for a name may stand there more than once.
     headers: Vec<BTreeMap<String, Vec<i8>>>,
 }
@@ -229,10 +235,6 @@ impl<'a> RenderedOrigin<'a> {
     fn of(record: &'a Record) -> Self {
         serde_json::from_slice(&record.bytes).expect("this source rendered it")
     }
-}
-
-fn decoded(key: Cow<'_, str>) -> Bytes {
-    STANDARD.decode(key.as_bytes()).expect("this source encoded it").into()
 }
 
 /// The name of a record.
@@ -275,9 +277,7 @@ impl Renderer for KafkaRenderer {
     }
 
     fn section(&self, record: &RawRecord) -> Section {
-        let facts = &page(record).partition;
-        let bytes = u16::try_from(facts.opens.len() + 1).expect("a topic's name has 249 characters at most");
-        Section { idx: facts.section, bytes, unreadable: None }
+        section_of(&page(record).partition)
     }
 }
 
@@ -286,11 +286,29 @@ fn page(record: &RawRecord) -> &RecordPage {
     facts.downcast_ref().expect("this source's reader made the record")
 }
 
-fn row<'a>(page: &'a RecordPage, record: &RawRecord) -> &'a PageRow {
+/// What is kept of a record in its page.
+pub(super) fn row<'a>(page: &'a RecordPage, record: &RawRecord) -> &'a PageRow {
     page.row(record.position.as_number().expect("this source's positions are offsets"))
 }
 
+/// The section of all records of a partition.
+pub(super) fn section_of(facts: &PartitionFacts) -> Section {
+    let bytes = u16::try_from(facts.opens.len() + 1).expect("a topic's name has 249 characters at most");
+    Section { idx: facts.section, bytes, unreadable: None }
+}
+
 fn write(page: &RecordPage, row: &PageRow, value: Option<&[u8]>, out: &mut Vec<u8>) {
+    write_sides(page, row, [page.key(row), value], out);
+    out.push(b'}');
+}
+
+/// A record's JSON with these as its key and its value, up to the brace that ends it.
+pub(super) fn write_sides(
+    page: &RecordPage,
+    row: &PageRow,
+    [key, value]: [Option<&[u8]>; 2],
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(&page.partition.before_offset);
     write_number(row.offset, out);
     out.extend_from_slice(b",\"timestamp\":");
@@ -303,7 +321,7 @@ fn write(page: &RecordPage, row: &PageRow, value: Option<&[u8]>, out: &mut Vec<u
         TimeKind::LogAppend => b",\"timestampType\":\"LOG_APPEND_TIME\"",
         TimeKind::None => b",\"timestampType\":\"NO_TIMESTAMP_TYPE\"",
     });
-    if let Some(key) = page.key(row) {
+    if let Some(key) = key {
         out.extend_from_slice(b",\"key\":\"");
         write_base64(key, out);
         out.push(b'"');
@@ -325,7 +343,7 @@ fn write(page: &RecordPage, row: &PageRow, value: Option<&[u8]>, out: &mut Vec<u
         write_signed(value.unwrap_or_default(), out);
         out.push(b'}');
     }
-    out.extend_from_slice(b"]}");
+    out.push(b']');
 }
 
 /// Bytes as Java has them, from -128 to 127.

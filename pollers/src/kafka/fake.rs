@@ -13,6 +13,7 @@ use super::event::{EventChoice, KafkaFormat};
 use super::failure::KafkaFailure;
 use super::page::{GivenRecord, PageBuilder, TimeKind};
 use super::partition::KafkaPartition;
+use super::schema_reading::SchemaReading;
 use super::source::{KafkaSource, no_topic};
 use super::topics::TopicChoice;
 use crate::contract::Subject;
@@ -129,12 +130,28 @@ impl FakeCluster {
 
     /// Its topics as a source.
     pub(super) fn source(&self, topics: TopicChoice, event: EventChoice) -> Arc<dyn Source> {
+        self.source_by(topics, event, None)
+    }
+
+    /// The same with records that are decoded.
+    pub(super) fn source_by(
+        &self,
+        topics: TopicChoice,
+        event: EventChoice,
+        schemas: Option<SchemaReading>,
+    ) -> Arc<dyn Source> {
+        let servers = "b-1:9092,b-2:9092";
+        let format = match &schemas {
+            Some(_) => KafkaFormat::rendering(servers, event, SchemaReading::renderer()),
+            None => KafkaFormat::new(servers, event),
+        };
         Arc::new(KafkaSource {
             brokers: Arc::new(self.clone()),
             what: format!("topics {topics}"),
             topics,
             group: None,
-            format: KafkaFormat::new("b-1:9092,b-2:9092", event),
+            schemas,
+            format,
         })
     }
 }
@@ -266,6 +283,8 @@ pub(super) struct FakeKafkaSubject {
     pub(super) cluster: FakeCluster,
     source: Arc<dyn Source>,
     written: Vec<Vec<Vec<u8>>>,
+    /// How its records are decoded; they name schema 1 then.
+    schemas: Option<fn() -> SchemaReading>,
 }
 
 /// Its name holds what a careless reader stumbles over.
@@ -273,12 +292,17 @@ pub(super) const TOPIC: &str = "orders-eu.1";
 
 impl FakeKafkaSubject {
     pub(super) fn new() -> Self {
-        let cluster = FakeCluster::default();
-        Self { source: Self::connect(&cluster), cluster, written: Vec::new() }
+        Self::decoding(None)
     }
 
-    fn connect(cluster: &FakeCluster) -> Arc<dyn Source> {
-        cluster.source(TopicChoice::Named(vec![TOPIC.to_owned()]), EventChoice::default())
+    pub(super) fn decoding(schemas: Option<fn() -> SchemaReading>) -> Self {
+        let cluster = FakeCluster::default();
+        Self { source: Self::connect(&cluster, schemas), cluster, written: Vec::new(), schemas }
+    }
+
+    fn connect(cluster: &FakeCluster, schemas: Option<fn() -> SchemaReading>) -> Arc<dyn Source> {
+        let topics = TopicChoice::Named(vec![TOPIC.to_owned()]);
+        cluster.source_by(topics, EventChoice::default(), schemas.map(|it| it()))
     }
 }
 
@@ -288,7 +312,7 @@ impl Subject for FakeKafkaSubject {
     }
 
     fn restart(&mut self) {
-        self.source = Self::connect(&self.cluster);
+        self.source = Self::connect(&self.cluster, self.schemas);
     }
 
     fn add_track(&mut self) -> usize {
@@ -299,8 +323,10 @@ impl Subject for FakeKafkaSubject {
     fn append(&mut self, track: usize, n_records: usize) {
         for _ in 0..n_records {
             let number = self.written[track].len();
-            let value = format!("value {number} of {track}").into_bytes();
+            let value = format!("\"value {number} of {track}\"").into_bytes();
             self.written[track].push(value.clone());
+            let head = if self.schemas.is_some() { &[0, 0, 0, 0, 1][..] } else { &[] };
+            let value = [head, &value].concat();
             let key = (!number.is_multiple_of(3)).then(|| format!("key {}", number % 3).into_bytes());
             let header = ("h\"1".to_owned(), (!number.is_multiple_of(2)).then(|| vec![200, number as u8]));
             self.cluster.with_log(TOPIC, track, |log| {

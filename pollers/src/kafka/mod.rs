@@ -3,10 +3,12 @@
 //!
 //! A track is a partition, a position an offset with what tells its record apart (`place`). `reader` reads a
 //! partition over `brokers`, the seam to `client`, the only folder that knows librdkafka; `fake` is a cluster in
-//! memory.
+//! memory. With a schema registry `schema_reading` stands around it, and `decoded` is what it makes of records.
 
 mod brokers;
 mod client;
+#[cfg(feature = "schemas")]
+mod decoded;
 mod event;
 mod failure;
 #[cfg(test)]
@@ -15,6 +17,15 @@ mod page;
 mod partition;
 mod place;
 mod reader;
+mod registry_words;
+#[cfg(feature = "schemas")]
+mod schema_reading;
+#[cfg(not(feature = "schemas"))]
+#[path = "no_schemas.rs"]
+mod schema_reading;
+#[cfg(test)]
+#[cfg(feature = "schemas")]
+mod schema_tests;
 mod settings;
 mod source;
 #[cfg(test)]

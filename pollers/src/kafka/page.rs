@@ -215,6 +215,12 @@ impl RecordPage {
         row.value(&self.chunk)
     }
 
+    /// The same bytes, which share the page's memory.
+    #[cfg(feature = "schemas")]
+    pub(super) fn part(&self, bytes: &[u8]) -> Bytes {
+        self.chunk.slice_ref(bytes)
+    }
+
     /// The headers of a record, in their order.
     pub(super) fn headers(&self, row: &PageRow) -> HeaderParts<'_> {
         HeaderParts(&self.chunk[PageRow::slice(row.headers_at, row.end)])

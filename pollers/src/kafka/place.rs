@@ -4,6 +4,8 @@
 //! place holds a check of the record that it was taken from: who goes on there reads that record again, and sees
 //! whether it is the same.
 
+#[cfg(feature = "schemas")]
+use forebay_batcher::Position;
 use forebay_batcher::{Origin, Watermark};
 
 /// What tells a record apart from another at its offset.
@@ -24,6 +26,15 @@ pub(super) enum KafkaPlace {
 
 const FIRST: u8 = 0;
 const OFFSET: u8 = 1;
+
+/// The bound right behind a record at this position.
+#[cfg(feature = "schemas")]
+pub(super) fn behind(record: &Position) -> Position {
+    match KafkaPlace::of(&Watermark::At(record.clone())) {
+        Some(KafkaPlace::Record(offset, check)) => Position::behind_number(offset, check),
+        Some(KafkaPlace::First | KafkaPlace::Offset(_) | KafkaPlace::Behind(..)) | None => record.clone(),
+    }
+}
 
 impl KafkaPlace {
     /// The place of a bound; `None` when it is none in a partition.

@@ -6,12 +6,16 @@ use std::sync::{Arc, LazyLock};
 
 use forebay_clients::{BrokerAccess, Clients};
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-use forebay_config::{Arn, BrokerSettings, Code, Fields, Finding, Item, Node, broker_specs};
+use forebay_config::{
+    Arn, BrokerSettings, Code, Fields, Finding, Item, Node, SchemaRegistrySettings, broker_specs,
+    schema_registry_rows,
+};
 use sha2::{Digest, Sha256};
 
 use super::client::{Isolation, KafkaCluster};
 use super::event::{EventChoice, KafkaFormat, NullValue};
 use super::failure::KafkaFailure;
+use super::schema_reading::SchemaReading;
 use super::source::KafkaSource;
 use super::topics::{TopicChoice, is_topic};
 use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
@@ -70,7 +74,9 @@ pub(super) static SPECS: LazyLock<Vec<SettingSpec>> = LazyLock::new(|| {
             "The ARN of a cluster of MSK: events say `aws:kafka` and carry it as `eventSourceArn`. Nothing is called with it.",
         ),
     ];
-    broker_specs!("event_source_mappings[].source.kafka").into_iter().chain(own).collect()
+    let brokers = broker_specs!("event_source_mappings[].source.kafka");
+    let registry = schema_registry_rows!("event_source_mappings[].source.kafka.schema_registry");
+    brokers.into_iter().chain(own).chain(registry).collect()
 });
 
 /// Settings of the Kafka source.
@@ -81,6 +87,7 @@ pub(super) struct KafkaSettings {
     group: Option<String>,
     isolation: Isolation,
     event: EventChoice,
+    registry: Option<SchemaRegistrySettings>,
 }
 
 impl fmt::Debug for KafkaSettings {
@@ -106,6 +113,7 @@ impl KafkaSettings {
                 it.word(&[(NULL_VALUES[0], NullValue::Null), (NULL_VALUES[1], NullValue::Absent)])
             });
             let cluster_arn = fields.optional("cluster_arn", read_arn);
+            let registry = fields.optional("schema_registry", |it| read_registry(it, base));
             one_choice(fields);
             Some(Self {
                 brokers: brokers?,
@@ -117,6 +125,7 @@ impl KafkaSettings {
                     null_value: null_value.unwrap_or_default(),
                     keyless_is_free: keyless.unwrap_or_default(),
                 },
+                registry,
             })
         })
     }
@@ -178,6 +187,15 @@ fn read_group(mut it: Item<'_, '_>) -> Option<String> {
     None
 }
 
+fn read_registry(mut it: Item<'_, '_>, base: &Path) -> Option<SchemaRegistrySettings> {
+    if !cfg!(feature = "schemas") {
+        let fix = "take a binary with the feature `schemas`, or remove it";
+        it.wrong(Code::NOT_ALLOWED, "schema registries are not built in", Some(fix.to_owned()));
+        return None;
+    }
+    SchemaRegistrySettings::read(it, base)
+}
+
 fn read_arn(mut it: Item<'_, '_>) -> Option<String> {
     let text = it.again().text()?;
     if Arn::parse(&text).is_some_and(|it| it.service == "kafka" && it.resource.starts_with("cluster/")) {
@@ -193,7 +211,8 @@ impl SourceSettings for KafkaSettings {
         let servers = self.brokers.bootstrap_servers.join(",");
         let group = self.group.as_ref().map(|it| format!(" group={it}")).unwrap_or_default();
         // How it is reached holds references to secrets and no secret; people need not read it.
-        let rest = format!("{:?} {:?} {:?}", self.brokers, self.isolation, self.event);
+        let mut rest = format!("{:?} {:?} {:?}", self.brokers, self.isolation, self.event);
+        rest.extend(self.registry.iter().map(|it| format!(" {it:?}")));
         let digest = hex::encode(&Sha256::digest(rest)[..4]);
         let kind = if matches!(self.topics, TopicChoice::Like(_)) { " like " } else { "/" };
         format!("kafka:{servers}{kind}{}{group} {digest}", self.topics)
@@ -218,12 +237,22 @@ impl SourceSettings for KafkaSettings {
             let access = BrokerAccess::look_up(&self.brokers, clients).await;
             let access = access.map_err(|error| told(error.into()))?;
             let cluster = KafkaCluster::shared(&access, self.isolation);
-            let format = KafkaFormat::new(access.servers(), self.event.clone());
+            let schemas = match &self.registry {
+                Some(registry) => Some(SchemaReading::connect(registry, clients, &what).await?),
+                None => None,
+            };
+            let format = match &schemas {
+                Some(_) => {
+                    KafkaFormat::rendering(access.servers(), self.event.clone(), SchemaReading::renderer())
+                }
+                None => KafkaFormat::new(access.servers(), self.event.clone()),
+            };
             let source = KafkaSource {
                 brokers: cluster,
                 topics: self.topics.clone(),
                 group: self.group.clone(),
                 format,
+                schemas,
                 what,
             };
             Ok(Arc::new(source) as Arc<dyn Source>)

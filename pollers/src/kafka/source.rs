@@ -14,6 +14,7 @@ use super::failure::KafkaFailure;
 use super::partition::KafkaPartition;
 use super::place::KafkaPlace;
 use super::reader::KafkaReader;
+use super::schema_reading::SchemaReading;
 use super::topics::TopicChoice;
 use crate::source::{
     Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source,
@@ -32,6 +33,8 @@ pub(super) struct KafkaSource {
     /// The group that is told how far a mapping is; `None` for one of the mapping's name.
     pub(super) group: Option<String>,
     pub(super) format: KafkaFormat,
+    /// How its records are decoded, where they name schemas.
+    pub(super) schemas: Option<SchemaReading>,
     /// What people call it.
     pub(super) what: String,
 }
@@ -159,9 +162,12 @@ impl Tracks for KafkaSource {
     ) -> BoxFuture<'a, Result<Box<dyn Reader>, SourceError>> {
         Box::pin(async {
             let partition = self.partition(track)?;
-            let facts = self.format.facts(&partition);
+            let (facts, name) = (self.format.facts(&partition), partition.to_string());
             let reader = KafkaReader::open(Arc::clone(&self.brokers), partition, facts, from)?;
-            Ok(Box::new(reader) as Box<dyn Reader>)
+            Ok(match &self.schemas {
+                None => Box::new(reader) as Box<dyn Reader>,
+                Some(schemas) => schemas.reader(Box::new(reader), name),
+            })
         })
     }
 

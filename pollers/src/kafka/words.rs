@@ -4,6 +4,8 @@ use forebay_config::aws::words::{AwsInConfig, AwsNamed, AwsStarts, AwsWords, no_
 use forebay_config::settings::{AwsMembers, is_nothing};
 use serde_json::{Value, json};
 
+use super::registry_words::registry_in_config;
+
 pub(super) static ALL: [&AwsWords; 1] = [&OWN];
 
 const CONFIG: &str = "SelfManagedKafkaEventSourceConfig";
@@ -50,6 +52,11 @@ fn in_config(members: &AwsMembers) -> Result<Value, String> {
     if let Some(group) = members.text("SelfManagedKafkaEventSourceConfig.ConsumerGroupId") {
         source["consumer_group_id"] = group.into();
     }
+    if let Some(registry) =
+        registry_in_config(members.get("SelfManagedKafkaEventSourceConfig.SchemaRegistryConfig"))?
+    {
+        source["schema_registry"] = registry;
+    }
     let accesses = members.get("SourceAccessConfigurations").and_then(Value::as_array);
     for access in accesses.into_iter().flatten() {
         let text = |name: &str| access[name].as_str().unwrap_or_default();
@@ -62,10 +69,6 @@ fn in_config(members: &AwsMembers) -> Result<Value, String> {
 fn refuse_what_has_no_meaning(members: &AwsMembers) -> Result<(), String> {
     if members.text("SelfManagedKafkaEventSourceConfig.ConsumptionMode").is_some_and(|it| it != "Stream") {
         return Err("Unsupported ConsumptionMode parameter: this event source mapping engine reads topics as streams, not as queues of a share group.".to_owned());
-    }
-    let registry = members.get("SelfManagedKafkaEventSourceConfig.SchemaRegistryConfig");
-    if registry.is_some_and(|it| !is_nothing(it)) {
-        return Err("Unsupported SchemaRegistryConfig parameter: schema registries are not built into this event source mapping engine.".to_owned());
     }
     if members.get("LoggingConfig").is_some_and(|it| !is_nothing(it)) {
         return Err("Unsupported LoggingConfig parameter: the log of this event source mapping engine has one level for all mappings.".to_owned());
@@ -171,11 +174,6 @@ mod tests {
         assert!(said(twice).is_err());
         for (path, value, name) in [
             ("SelfManagedKafkaEventSourceConfig.ConsumptionMode", json!("Queue"), "ConsumptionMode"),
-            (
-                "SelfManagedKafkaEventSourceConfig.SchemaRegistryConfig",
-                json!({ "EventRecordFormat": "JSON" }),
-                "SchemaRegistryConfig",
-            ),
             ("LoggingConfig.SystemLogLevel", json!("DEBUG"), "LoggingConfig"),
         ] {
             let mut members = asked(json!([]));

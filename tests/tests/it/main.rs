@@ -23,6 +23,7 @@ mod hostile;
 mod journal;
 mod kafka;
 mod kafka_kills;
+mod kafka_schemas;
 mod kafka_servers;
 mod kafka_world;
 mod kills;
