@@ -556,6 +556,24 @@ mod tests {
     }
 
     #[test]
+    fn every_condition_is_read_again() {
+        for condition in [
+            Condition::RetriesExhausted,
+            Condition::AgeExceeded,
+            Condition::PayloadTooLarge,
+            Condition::Rejected,
+            Condition::SchemaNotFound,
+            Condition::NotDecoded,
+        ] {
+            let mut full = full();
+            for given_up in full.slices.iter_mut().filter_map(|it| it.given_up.as_mut()) {
+                given_up.condition = condition;
+            }
+            assert_eq!(Checkpoint::decode(&full.encode()), Ok(full));
+        }
+    }
+
+    #[test]
     fn what_is_of_an_operator_is_read_again() {
         let paused = paused();
         assert_eq!(Checkpoint::decode(&paused.encode()), Ok(paused.clone()));
