@@ -99,15 +99,32 @@ fn a_function_gets_the_json_that_powertools_makes_of_the_source() {
         "SchemaRegistryURI": registry.url(), "EventRecordFormat": "JSON",
         "SchemaValidationConfigs": [{ "Attribute": "VALUE" }],
     });
-    let made = api
-        .create(&json!({
+    let asked = |registry: &Value| {
+        json!({
             "SelfManagedEventSource": { "Endpoints": { "KAFKA_BOOTSTRAP_SERVERS": [it.bootstrap] } },
             "SourceAccessConfigurations": [],
             "Topics": ["encoded"],
             "FunctionName": "json",
-            "SelfManagedKafkaEventSourceConfig": { "SchemaRegistryConfig": wanted },
-        }))
-        .expect(202);
+            "SelfManagedKafkaEventSourceConfig": { "SchemaRegistryConfig": registry },
+        })
+    };
+    for (more, part) in [
+        (json!({ "SchemaRegistryURI": "registry:8081" }), "http://"),
+        (
+            json!({ "EventRecordFormat": null }),
+            "Required 'schemaRegistryConfig.eventRecordFormat' parameter is missing.",
+        ),
+        (
+            json!({ "AccessConfigs": [{ "Type": "OAUTHBEARER_AUTH", "URI": "arn:aws:secretsmanager:us-east-1:000000000000:secret:it" }] }),
+            "OAUTHBEARER_AUTH",
+        ),
+    ] {
+        let mut registry = wanted.clone();
+        registry.as_object_mut().expect("it is a map").extend(more.as_object().cloned().unwrap_or_default());
+        let refused = api.create(&asked(&registry)).expect(400);
+        assert!(refused["message"].as_str().is_some_and(|it| it.contains(part)), "{refused}");
+    }
+    let made = api.create(&asked(&wanted)).expect(202);
     assert_eq!(made["SelfManagedKafkaEventSourceConfig"]["SchemaRegistryConfig"], wanted);
     let [journal, ..] = &journals;
     wait::until_told("the same four again", || (records(journal).len() >= 8).then_some(()), || daemon.log());
