@@ -2,7 +2,10 @@
 //! a function of the same records.
 #![cfg(feature = "schemas")]
 
+use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -12,23 +15,33 @@ use forebay_batcher::Condition;
 use forebay_clients::Clients;
 use forebay_config::{Document, Format, Item, SchemaRegistrySettings};
 use forebay_pollers::schemas::{RecordSide, SchemaDecoder, SchemaError};
+use forebay_tests::kafka::certificates::TestAuthority;
 use forebay_tests::ports::free_port;
 use forebay_tests::schema_registry::{ApicurioServer, EncodedRecords, framed};
+use forebay_tests::wait;
 use serde_json::{Value, json};
 
 /// Statics are not dropped; the server ends with this process all the same, for it holds the other end of a pipe.
 static APICURIO: LazyLock<&ApicurioServer> = LazyLock::new(ApicurioServer::shared);
 
 async fn decoder(url: &str, format: &str) -> SchemaDecoder {
-    let text = format!("{{ url: '{url}', event_record_format: {format}, validate: [KEY, VALUE] }}");
+    decoder_with(url, format, "", |_| None).await
+}
+
+/// The same with more settings, and variables that these refer to.
+async fn decoder_with(
+    url: &str,
+    format: &str,
+    more: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> SchemaDecoder {
+    let text = format!("{{ url: '{url}', event_record_format: {format}, validate: [KEY, VALUE]{more} }}");
     let document = Document::parse("t.yaml", &text, Format::Yaml, Path::new("/")).expect("it is YAML");
     let mut findings = Vec::new();
     let item = Item::new(&document.root, "schema_registry", &mut findings);
     let settings = SchemaRegistrySettings::read(item, Path::new("/"));
     let settings = settings.unwrap_or_else(|| panic!("{findings:?}"));
-    SchemaDecoder::connect(&settings, |_| None, &Clients::default())
-        .await
-        .expect("there is nothing to look up")
+    SchemaDecoder::connect(&settings, variable, &Clients::default()).await.expect("its secrets are there")
 }
 
 fn sent(id: u32, payload: &[u8]) -> Bytes {
@@ -110,5 +123,74 @@ async fn a_schema_that_is_missing_is_the_records_fault_and_a_registry_that_is_no
         let error = elsewhere.decode(RecordSide::Key, &record).await.unwrap_err();
         assert!(error.is_transient() && error.to_string().contains(&url), "{error}");
         assert!(elsewhere.decode_now(RecordSide::Key, &record).is_none(), "the next one asks again");
+    }
+}
+
+/// OpenSSL's own server, which gives files to those whose certificate it trusts.
+struct CertifiedServer(Child);
+
+impl CertifiedServer {
+    fn start(folder: &Path, port: u16) -> Self {
+        let server = Command::new("openssl")
+            .args([
+                "s_server",
+                "-quiet",
+                "-HTTP",
+                "-Verify",
+                "1",
+                "-verify_return_error",
+                "-CAfile",
+                "ca.crt",
+            ])
+            .args(["-cert", "server.crt", "-key", "server.key", "-accept", &format!("127.0.0.1:{port}")])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(server.expect("openssl starts"))
+    }
+}
+
+impl Drop for CertifiedServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_is_shown_a_certificate_and_trusted_by_a_root_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let authority = TestAuthority::new("authority of the test");
+    let roots = fs::read_to_string(authority.write(&path.join("ca.crt"))).unwrap();
+    authority.sign(path, "server");
+    let client = authority.sign(path, "client");
+    let [certificate, key] = [client.certificate, client.key].map(|it| fs::read_to_string(it).unwrap());
+    let identity = json!({ "certificate": certificate, "privateKey": key }).to_string();
+    fs::create_dir_all(path.join("schemas/ids")).unwrap();
+    let schema = r#"{"schema":"\"int\""}"#;
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{schema}", schema.len());
+    fs::write(path.join("schemas/ids/1"), answer).unwrap();
+    let port = free_port();
+    let _server = CertifiedServer::start(path, port);
+    wait::until("openssl", || TcpStream::connect(("127.0.0.1", port)).ok().map(drop));
+    let url = format!("https://localhost:{port}");
+    let variable = |name: &str| match name {
+        "ROOTS" => Some(roots.clone()),
+        "IDENTITY" => Some(identity.clone()),
+        _ => None,
+    };
+    let both = ", access: { ca_certificate: 'env:ROOTS', client_certificate: 'env:IDENTITY' }";
+    let decoder = decoder_with(&url, "JSON", both, variable).await;
+    assert_eq!(json_of(&decoder, &sent(1, &[2])).await, json!(1));
+    for less in
+        [", access: { ca_certificate: 'env:ROOTS' }", ", access: { client_certificate: 'env:IDENTITY' }"]
+    {
+        let decoder = decoder_with(&url, "JSON", less, variable).await;
+        let error = decoder.decode(RecordSide::Value, &sent(1, &[2])).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains(&url), "{error}");
     }
 }
