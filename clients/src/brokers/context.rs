@@ -72,7 +72,11 @@ impl BrokerContext {
                 heard.trouble = heard.trouble.take().or(cause).or(Some(told));
             }
             BrokerFailure::Down => heard.cause = Some((told, Instant::now())),
-            BrokerFailure::NoTopic | BrokerFailure::Forbidden | BrokerFailure::Other => {}
+            BrokerFailure::NoTopic
+            | BrokerFailure::Forbidden
+            | BrokerFailure::Fenced
+            | BrokerFailure::Group
+            | BrokerFailure::Other => {}
         }
     }
 }

@@ -89,6 +89,10 @@ pub enum BrokerFailure {
     NoTopic,
     /// The brokers know who one is, and do not let one do this.
     Forbidden,
+    /// Another member of the group has the same instance id.
+    Fenced,
+    /// The group does not take a member that speaks or waits as this one.
+    Group,
     /// Anything else.
     Other,
 }
@@ -117,6 +121,21 @@ impl BrokerFailure {
         .contains(&code)
         {
             return Self::Forbidden;
+        }
+        if [E::FencedInstanceId, E::UnreleasedInstanceId].contains(&code) {
+            return Self::Fenced;
+        }
+        let of_group = [
+            E::InconsistentGroupProtocol,
+            E::InvalidSessionTimeout,
+            E::GroupMaxSizeReached,
+            E::UnsupportedAssignor,
+            E::UnsupportedVersion,
+            E::UnsupportedFeature,
+            E::InvalidGroupId,
+        ];
+        if of_group.contains(&code) {
+            return Self::Group;
         }
         let down = [
             E::BrokerTransportFailure,
@@ -152,6 +171,8 @@ impl BrokerFailure {
             Self::Tls => "FB-0382",
             Self::NoTopic => "FB-0383",
             Self::Forbidden => "FB-0384",
+            Self::Fenced => "FB-0398",
+            Self::Group => "FB-0399",
             Self::Other => "FB-0388",
         }
     }
@@ -164,6 +185,8 @@ impl BrokerFailure {
             Self::Tls => "TLS with the brokers failed",
             Self::NoTopic => "the brokers have no such topic or partition",
             Self::Forbidden => "the brokers do not allow it to this user",
+            Self::Fenced => "another member of the group has the same instance id",
+            Self::Group => "the group does not take such a member",
             Self::Other => "the brokers refused",
         }
     }

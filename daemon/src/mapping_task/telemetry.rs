@@ -332,7 +332,7 @@ impl Life<'_> {
             return;
         };
         warn!(
-            code = "FB-0504",
+            code = error.code.map_or("FB-0504", |it| it.0),
             mapping = self.entry.name(),
             source = self.entry.source_kind(),
             error = error.text,

@@ -65,6 +65,7 @@ impl GroupMember {
                         assert!(self.has.remove(it).is_some(), "only what one has is lost");
                     }
                 }
+                GroupEvent::Trouble(trouble) => assert_eq!(trouble, None, "the group is well"),
             }
         }
         Ok(())

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::KafkaFailure;
+use super::group::GroupTerms;
 use super::page::PageBuilder;
 use super::partition::KafkaPartition;
-use crate::source::BoxFuture;
+use super::topics::TopicChoice;
+use crate::source::{BoxFuture, Membership};
 
 /// Which offset is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,19 @@ pub(super) trait Brokers: Send + Sync {
     fn commit(&self, group: &str, partition: &KafkaPartition, next: u64);
     /// Tells what was not told yet of a group, and forgets it. Ends when that is done, or has taken too long.
     fn leave<'a>(&'a self, group: &'a str) -> BoxFuture<'a, ()>;
+    /// Commits offsets for a group that nobody is in; refused where somebody is.
+    fn propose<'a>(
+        &'a self,
+        group: &'a str,
+        offsets: Vec<(KafkaPartition, u64)>,
+    ) -> BoxFuture<'a, Result<(), KafkaFailure>>;
+    /// Joins a group as one of its members.
+    fn join(
+        &self,
+        group: &str,
+        terms: &GroupTerms,
+        topics: &TopicChoice,
+    ) -> Result<Arc<dyn Membership>, KafkaFailure>;
     /// Begins to fetch a partition.
     fn fetch<'a>(
         &'a self,

@@ -8,6 +8,7 @@
 mod ask;
 mod fetched;
 mod groups;
+mod member;
 mod owner;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,10 @@ use self::groups::GroupOffsets;
 use self::owner::PartitionClient;
 use super::brokers::{Brokers, EachPartition, Fetch, OffsetAt, ToldTopic, TopicsAsked};
 use super::failure::KafkaFailure;
+use super::group::GroupTerms;
 use super::partition::KafkaPartition;
-use crate::source::BoxFuture;
+use super::topics::TopicChoice;
+use crate::source::{BoxFuture, Membership};
 
 /// Which records of transactions are given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,6 +178,23 @@ impl Brokers for KafkaCluster {
 
     fn leave<'a>(&'a self, group: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(self.groups.leave(group))
+    }
+
+    fn propose<'a>(
+        &'a self,
+        group: &'a str,
+        offsets: Vec<(KafkaPartition, u64)>,
+    ) -> BoxFuture<'a, Result<(), KafkaFailure>> {
+        Box::pin(self.groups.propose(group, offsets))
+    }
+
+    fn join(
+        &self,
+        group: &str,
+        terms: &GroupTerms,
+        topics: &TopicChoice,
+    ) -> Result<Arc<dyn Membership>, KafkaFailure> {
+        member::join(&self.access, group, terms, topics)
     }
 
     fn fetch<'a>(

@@ -193,7 +193,11 @@ impl EventFormat for KafkaFormat {
         let info = self.info(slice::from_ref(record), "recordInfo", about);
         let headers = RenderedOrigin::of(record).headers.into_iter().flatten();
         let headers = headers.map(|(name, value)| (name, value.into_iter().map(i8::cast_unsigned).collect()));
-        Some(LoneRecord { info: (BATCH_INFO, info), key: self.original_key(record), headers: headers.collect() })
+        Some(LoneRecord {
+            info: (BATCH_INFO, info),
+            key: self.original_key(record),
+            headers: headers.collect(),
+        })
     }
 
     /// What orders it, which no schema has decoded. Its JSON tells whether that is a key.

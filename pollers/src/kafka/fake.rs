@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use super::brokers::{Brokers, EachPartition, Fetch, OffsetAt, ToldTopic, TopicsAsked};
 use super::event::{EventChoice, KafkaFormat};
 use super::failure::KafkaFailure;
+use super::group::GroupTerms;
 use super::page::{GivenRecord, PageBuilder, TimeKind};
 use super::partition::KafkaPartition;
 use super::schema_reading::SchemaReading;
 use super::source::{KafkaSource, no_topic};
 use super::topics::TopicChoice;
 use crate::contract::Subject;
-use crate::source::{BoxFuture, Source};
+use crate::source::{BoxFuture, Membership, Source};
 
 /// The time of the first record, in epoch milliseconds; each has a second more than the one before it.
 pub(super) const BEGAN_MS: i64 = 1_545_084_650_000;
@@ -63,6 +64,8 @@ struct FakeClusterState {
     topics: BTreeMap<String, Vec<FakeLog>>,
     committed: BTreeMap<(String, KafkaPartition), u64>,
     left: Vec<String>,
+    /// Members come first, and have committed this.
+    members_first: Option<Vec<(KafkaPartition, u64)>>,
     is_broken: bool,
     n_asked: usize,
 }
@@ -123,6 +126,11 @@ impl FakeCluster {
         self.state().left.clone()
     }
 
+    /// Members of a group come before whoever commits next as none, and have committed this.
+    pub(super) fn set_members_first(&self, offsets: Vec<(KafkaPartition, u64)>) {
+        self.state().members_first = Some(offsets);
+    }
+
     /// How often it was asked something.
     pub(super) fn n_asked(&self) -> usize {
         self.state().n_asked
@@ -140,6 +148,26 @@ impl FakeCluster {
         event: EventChoice,
         schemas: Option<SchemaReading>,
     ) -> Arc<dyn Source> {
+        self.any_source(topics, event, schemas, None)
+    }
+
+    /// The same, for mappings that are members of groups.
+    pub(super) fn source_with(
+        &self,
+        topics: TopicChoice,
+        event: EventChoice,
+        terms: Option<GroupTerms>,
+    ) -> Arc<dyn Source> {
+        self.any_source(topics, event, None, terms)
+    }
+
+    fn any_source(
+        &self,
+        topics: TopicChoice,
+        event: EventChoice,
+        schemas: Option<SchemaReading>,
+        terms: Option<GroupTerms>,
+    ) -> Arc<dyn Source> {
         let servers = "b-1:9092,b-2:9092";
         let format = match &schemas {
             Some(_) => KafkaFormat::rendering(servers, event, SchemaReading::renderer()),
@@ -151,6 +179,7 @@ impl FakeCluster {
             topics,
             group: None,
             schemas,
+            terms,
             format,
         })
     }
@@ -220,6 +249,35 @@ impl Brokers for FakeCluster {
 
     fn commit(&self, group: &str, partition: &KafkaPartition, next: u64) {
         self.set_committed(group, partition, next);
+    }
+
+    fn propose<'a>(
+        &'a self,
+        group: &'a str,
+        offsets: Vec<(KafkaPartition, u64)>,
+    ) -> BoxFuture<'a, Result<(), KafkaFailure>> {
+        Box::pin(async move {
+            let mut state = self.asked()?;
+            if let Some(taken) = state.members_first.take() {
+                state.committed.extend(taken.into_iter().map(|(it, next)| ((group.to_owned(), it), next)));
+                return Err(KafkaFailure::Told {
+                    kind: BrokerFailure::Other,
+                    said: "it has members".to_owned(),
+                });
+            }
+            state.committed.extend(offsets.into_iter().map(|(it, next)| ((group.to_owned(), it), next)));
+            Ok(())
+        })
+    }
+
+    fn join(
+        &self,
+        _group: &str,
+        _terms: &GroupTerms,
+        _topics: &TopicChoice,
+    ) -> Result<Arc<dyn Membership>, KafkaFailure> {
+        let said = "nobody deals partitions out here".to_owned();
+        Err(KafkaFailure::Told { kind: BrokerFailure::Other, said })
     }
 
     fn leave<'a>(&'a self, group: &'a str) -> BoxFuture<'a, ()> {

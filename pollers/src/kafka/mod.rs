@@ -1,4 +1,4 @@
-//! Kafka's topics, read partition by partition without a group's coordinator. `docs/sources/kafka.md` is the
+//! Kafka's topics, read partition by partition, all of them or those that a group's coordinator assigns (`group`). `docs/sources/kafka.md` is the
 //! manual.
 //!
 //! A track is a partition, a position an offset with what tells its record apart (`place`). `reader` reads a
@@ -13,6 +13,8 @@ mod event;
 mod failure;
 #[cfg(test)]
 mod fake;
+mod group;
+mod joining;
 mod page;
 mod partition;
 mod place;

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::client::{Isolation, KafkaCluster};
 use super::event::{EventChoice, KafkaFormat, NullValue};
 use super::failure::KafkaFailure;
+use super::group::{self, GroupTerms};
 use super::schema_reading::SchemaReading;
 use super::source::KafkaSource;
 use super::topics::{TopicChoice, is_topic};
@@ -47,7 +48,7 @@ pub(super) static SPECS: LazyLock<Vec<SettingSpec>> = LazyLock::new(|| {
             "event_source_mappings[].source.kafka.consumer_group_id",
             Shape::Text,
             DefaultValue::Absent("the mapping's name"),
-            "The consumer group whose committed offsets follow what is finished, for tools that show lag. What it has committed before the mapping is made goes before `starting_position`. No other consumer may be in it.",
+            "The consumer group whose committed offsets follow what is finished, for tools that show lag. What it has committed before the mapping is made goes before `starting_position`. Without `group` no consumer may be in it; with it only the same mapping on other nodes.",
         ),
         SettingSpec::new(
             "event_source_mappings[].source.kafka.isolation_level",
@@ -76,7 +77,7 @@ pub(super) static SPECS: LazyLock<Vec<SettingSpec>> = LazyLock::new(|| {
     ];
     let brokers = broker_specs!("event_source_mappings[].source.kafka");
     let registry = schema_registry_rows!("event_source_mappings[].source.kafka.schema_registry");
-    brokers.into_iter().chain(own).chain(registry).collect()
+    brokers.into_iter().chain(own).chain(group::specs()).chain(registry).collect()
 });
 
 /// Settings of the Kafka source.
@@ -85,6 +86,7 @@ pub(super) struct KafkaSettings {
     brokers: BrokerSettings,
     topics: TopicChoice,
     group: Option<String>,
+    terms: Option<GroupTerms>,
     isolation: Isolation,
     event: EventChoice,
     registry: Option<SchemaRegistrySettings>,
@@ -114,11 +116,17 @@ impl KafkaSettings {
             });
             let cluster_arn = fields.optional("cluster_arn", read_arn);
             let registry = fields.optional("schema_registry", |it| read_registry(it, base));
+            let terms = if fields.has("group") {
+                fields.optional("group", group::read).map(Some)
+            } else {
+                Some(None)
+            };
             one_choice(fields);
             Some(Self {
                 brokers: brokers?,
                 topics: topics.or(pattern)?,
                 group,
+                terms: terms?,
                 isolation: isolation.unwrap_or_default(),
                 event: EventChoice {
                     cluster_arn,
@@ -213,6 +221,7 @@ impl SourceSettings for KafkaSettings {
         // How it is reached holds references to secrets and no secret; people need not read it.
         let mut rest = format!("{:?} {:?} {:?}", self.brokers, self.isolation, self.event);
         rest.extend(self.registry.iter().map(|it| format!(" {it:?}")));
+        rest.extend(self.terms.iter().map(|it| format!(" {it:?}")));
         let digest = hex::encode(&Sha256::digest(rest)[..4]);
         let kind = if matches!(self.topics, TopicChoice::Like(_)) { " like " } else { "/" };
         format!("kafka:{servers}{kind}{}{group} {digest}", self.topics)
@@ -251,6 +260,7 @@ impl SourceSettings for KafkaSettings {
                 brokers: cluster,
                 topics: self.topics.clone(),
                 group: self.group.clone(),
+                terms: self.terms.clone(),
                 format,
                 schemas,
                 what,

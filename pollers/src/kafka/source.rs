@@ -11,13 +11,14 @@ use forebay_config::StartingPosition;
 use super::brokers::{Brokers, OffsetAt};
 use super::event::KafkaFormat;
 use super::failure::KafkaFailure;
+use super::group::GroupTerms;
 use super::partition::KafkaPartition;
 use super::place::KafkaPlace;
 use super::reader::KafkaReader;
 use super::schema_reading::SchemaReading;
 use super::topics::TopicChoice;
 use crate::source::{
-    Backlog, BoxFuture, EventFormat, Explorer, Input, Known, Listing, PlaceError, Reader, Source,
+    Backlog, BoxFuture, EventFormat, Explorer, Group, Input, Known, Listing, PlaceError, Reader, Source,
     SourceError, Stand, TrackInfo, TrackName, Tracks, TracksFacts,
 };
 
@@ -26,12 +27,17 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 /// What a fetch brings waits in librdkafka: this many records of a partition may wait here.
 const WAITING_MIN: u32 = 500;
 
+/// Said where a pattern finds nothing.
+const NONE_SEEN: &str = "there is no such topic, or none may be seen";
+
 /// Topics of a cluster.
 pub(super) struct KafkaSource {
     pub(super) brokers: Arc<dyn Brokers>,
     pub(super) topics: TopicChoice,
     /// The group that is told how far a mapping is; `None` for one of the mapping's name.
     pub(super) group: Option<String>,
+    /// How mappings are members of their groups; `None` where they are in none.
+    pub(super) terms: Option<GroupTerms>,
     pub(super) format: KafkaFormat,
     /// How its records are decoded, where they name schemas.
     pub(super) schemas: Option<SchemaReading>,
@@ -102,8 +108,59 @@ impl KafkaSource {
         })
     }
 
-    fn group<'a>(&'a self, mapping: &'a str) -> &'a str {
+    pub(super) fn group_of<'a>(&'a self, mapping: &'a str) -> &'a str {
         self.group.as_deref().unwrap_or(mapping)
+    }
+
+    /// An error where no topic is there.
+    pub(super) async fn must_see_some(&self) -> Result<(), SourceError> {
+        let FoundPartitions { partitions, missing, trouble } = self.find().await?;
+        if !partitions.is_empty() {
+            return Ok(());
+        }
+        Err(trouble.or(missing).unwrap_or_else(|| no_topic(NONE_SEEN).on(&self.what)))
+    }
+
+    /// What a group has committed of these.
+    async fn committed_by(
+        &self,
+        group: &str,
+        partitions: &[KafkaPartition],
+    ) -> Result<Vec<Option<u64>>, SourceError> {
+        let told = |error: KafkaFailure| error.on(&format!("group {group}"));
+        let committed = self.brokers.committed(group, partitions).await.map_err(told)?;
+        committed.into_iter().collect::<Result<_, _>>().map_err(told)
+    }
+
+    /// Where partitions begin for a mapping that shares them with others: the first of them says it to the group,
+    /// and the group to the others, or each would begin where it was made. Asked before the group is, so that no
+    /// start is behind what was written after another was told of its own.
+    async fn agree(
+        &self,
+        group: &str,
+        start: StartingPosition,
+    ) -> Result<Vec<(TrackName, Origin)>, SourceError> {
+        let partitions = self.find_all(start).await?;
+        let begun = self.begin(&partitions, start).await?;
+        let mut committed = self.committed_by(group, &partitions).await?;
+        let fresh = partitions.iter().zip(&committed).zip(&begun);
+        let fresh = fresh.filter(|((_, committed), _)| committed.is_none());
+        let fresh = fresh.filter_map(|((partition, _), place)| Some((partition.clone(), place.next()?)));
+        let fresh: Vec<(KafkaPartition, u64)> = fresh.collect();
+        if !fresh.is_empty()
+            && let Err(error) = self.brokers.propose(group, fresh).await
+        {
+            if matches!(error, KafkaFailure::Told { kind: BrokerFailure::Down, .. }) {
+                return Err(error.on(&format!("group {group}")));
+            }
+            // It has members: they were first.
+            committed = self.committed_by(group, &partitions).await?;
+        }
+        self.brokers.leave(group).await;
+        let place = |((partition, committed), begun): ((&KafkaPartition, Option<u64>), KafkaPlace)| {
+            (partition.track(), committed.map_or(begun, KafkaPlace::Offset).to_origin())
+        };
+        Ok(partitions.iter().zip(committed).zip(begun).map(place).collect())
     }
 }
 
@@ -129,7 +186,8 @@ impl Tracks for KafkaSource {
     fn facts(&self) -> TracksFacts {
         TracksFacts {
             lists_for_all: true,
-            hears_commits: true,
+            // Who is in a group commits as its member.
+            hears_commits: self.terms.is_none(),
             waiting_min: WAITING_MIN,
             ..TracksFacts::default()
         }
@@ -139,7 +197,7 @@ impl Tracks for KafkaSource {
         Box::pin(async {
             let FoundPartitions { partitions, missing, trouble } = self.find().await?;
             // Who may see no topic is told the same as where there is none.
-            let none = || no_topic("there is no such topic, or none may be seen").on(&self.what);
+            let none = || no_topic(NONE_SEEN).on(&self.what);
             let trouble = trouble.or(missing).or_else(|| partitions.is_empty().then(none));
             let mut tracks: Vec<TrackInfo> = partitions.iter().map(info).collect();
             tracks.retain(|it| !known.0.contains_key(&it.name));
@@ -153,6 +211,10 @@ impl Tracks for KafkaSource {
 
     fn first(&self) -> Origin {
         KafkaPlace::First.to_origin()
+    }
+
+    fn group(&self) -> Option<&dyn Group> {
+        self.terms.as_ref().map(|_| self as &dyn Group)
     }
 
     fn open<'a>(
@@ -174,12 +236,12 @@ impl Tracks for KafkaSource {
     fn committed(&self, mapping: &str, track: &TrackName, at: &Watermark) {
         let next = KafkaPlace::of(at).and_then(KafkaPlace::next);
         if let (Some(partition), Some(next)) = (KafkaPartition::of_track(track), next) {
-            self.brokers.commit(self.group(mapping), &partition, next);
+            self.brokers.commit(self.group_of(mapping), &partition, next);
         }
     }
 
     fn leave<'a>(&'a self, mapping: &'a str) -> BoxFuture<'a, ()> {
-        self.brokers.leave(self.group(mapping))
+        self.brokers.leave(self.group_of(mapping))
     }
 }
 
@@ -208,12 +270,12 @@ impl Explorer for KafkaSource {
         start: StartingPosition,
     ) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, SourceError>> {
         Box::pin(async move {
+            let group = self.group_of(mapping);
+            if self.terms.is_some() {
+                return self.agree(group, start).await;
+            }
             let partitions = self.find_all(start).await?;
-            let group = self.group(mapping);
-            let committed = self.brokers.committed(group, &partitions).await;
-            let told = |error: KafkaFailure| error.on(&format!("group {group}"));
-            let committed: Vec<Option<u64>> =
-                committed.map_err(told)?.into_iter().collect::<Result<_, _>>().map_err(told)?;
+            let committed = self.committed_by(group, &partitions).await?;
             let fresh: Vec<KafkaPartition> = partitions
                 .iter()
                 .zip(&committed)

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::KafkaKind;
 use super::event::{EventChoice, NullValue};
 use super::fake::{BEGAN_MS, FakeCluster, FakeKafkaSubject, TOPIC, WrittenRecord};
+use super::group::GroupTerms;
 use super::partition::KafkaPartition;
 use super::topics::TopicChoice;
 use crate::contract::{check_endless, read_rest, room};
@@ -472,7 +473,62 @@ fn settings_name_brokers_and_topics_and_differ_in_what_is_read() {
     assert_eq!(code(&format!("{orders}\nconsumer_group_id: {}", "g".repeat(201))), ["FB-0385"]);
     assert_eq!(code(&format!("{orders}\ncluster_arn: arn:aws:sqs:e:1:q")), ["FB-0385"]);
     assert_eq!(code(&format!("{orders}\nnull_values: other")), ["FB-0106"]);
-    assert_eq!(code(&format!("{orders}\ngroup: g")), ["FB-0104"]);
+    assert_eq!(code(&format!("{orders}\ngroups: g")), ["FB-0104"]);
+}
+
+#[test]
+fn a_group_is_obeyed_or_refused() {
+    let plain = "bootstrap_servers: ['b:9092']\ntopics: [orders]";
+    let identity = |more: &str| parse(&format!("{plain}\n{more}")).unwrap().identity();
+    let code = |more: &str| {
+        let found = parse(&format!("{plain}\n{more}")).unwrap_err();
+        found.iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>()
+    };
+    for more in ["group: {}", "group: { protocol: consumer }", "group: { instance_id: a.b-c_1 }"] {
+        assert_ne!(identity(""), identity(more), "{more}");
+    }
+    assert_ne!(identity("group: {}"), identity("group: { session_timeout: 6 }"));
+    assert_ne!(identity("group: {}"), identity("group: { rebalance_timeout: 6 }"));
+    assert_eq!(identity("group: {}"), identity("group: { protocol: classic, session_timeout: 45 }"));
+    assert_eq!(code("group: { protocol: consumer, session_timeout: 45 }"), ["FB-0399"]);
+    for wrong in ["a b", "é"] {
+        assert_eq!(code(&format!("group: {{ instance_id: '{wrong}' }}")), ["FB-0399"], "{wrong}");
+    }
+    assert_eq!(code("group: { heartbeat_interval: 3 }"), ["FB-0104"]);
+    assert_eq!(code("group: { protocol: share }"), ["FB-0106"]);
+    assert_eq!(code("group: { rebalance_timeout: 901 }").len(), 1);
+}
+
+/// A source whose mappings are members of their groups.
+fn shared(cluster: &FakeCluster) -> Arc<dyn Source> {
+    cluster.source_with(named("t"), EventChoice::default(), Some(GroupTerms::default()))
+}
+
+#[tokio::test]
+async fn the_first_of_several_nodes_says_where_their_mapping_begins() {
+    let (cluster, _) = cluster(&["a", "b", "c"]);
+    let begins = |source: Arc<dyn Source>, start| async move {
+        let origins = source.explorer().origins_for("m", start).await.unwrap();
+        let [(_, origin)] = <[_; 1]>::try_from(origins).unwrap();
+        let read = read_rest(source.as_ref(), &track(), &Watermark::Origin(origin)).await;
+        texts(&read)
+    };
+    assert_eq!(begins(shared(&cluster), StartingPosition::TrimHorizon).await, ["a", "b", "c"]);
+    assert_eq!(cluster.committed_of("m", &partition("t", 0)), None, "the first record is agreed on");
+    assert_eq!(begins(shared(&cluster), StartingPosition::Latest).await.len(), 0);
+    assert_eq!(cluster.committed_of("m", &partition("t", 0)), Some(3));
+    cluster.with_log("t", 0, |log| log.write(value("d")));
+    assert_eq!(begins(shared(&cluster), StartingPosition::Latest).await, ["d"], "and not at this one's end");
+    assert_eq!(cluster.left(), ["m", "m", "m"], "no client stays for that");
+}
+
+#[tokio::test]
+async fn who_comes_to_a_group_with_members_begins_where_they_do() {
+    let (cluster, _) = cluster(&["a", "b", "c"]);
+    cluster.set_members_first(vec![(partition("t", 0), 1)]);
+    let origins = shared(&cluster).explorer().origins_for("m", StartingPosition::Latest).await.unwrap();
+    let read = read_rest(shared(&cluster).as_ref(), &track(), &Watermark::Origin(origins[0].1.clone())).await;
+    assert_eq!(texts(&read), ["b", "c"]);
 }
 
 #[test]

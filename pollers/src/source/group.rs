@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Assignment, TrackName, Watermark};
+use forebay_batcher::{Assignment, SourceNotice, TrackName, Watermark};
 
 use super::{BoxFuture, SourceError};
 
@@ -47,4 +47,7 @@ pub enum GroupEvent {
     },
     /// Tracks are another's already: nothing more of them is committed or told.
     Lost(Vec<TrackName>),
+    /// What keeps the member from being one, or from having all that it should; `None` when nothing does. It
+    /// tries by itself.
+    Trouble(Option<SourceNotice>),
 }

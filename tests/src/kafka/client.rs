@@ -158,7 +158,8 @@ impl KafkaClient {
         AdminClient::from_config(&self.config).expect("librdkafka takes the settings")
     }
 
-    fn consumer(&self) -> BaseConsumer {
+    /// A consumer with the settings of this client.
+    pub fn consumer(&self) -> BaseConsumer {
         self.config.create().expect("librdkafka takes the settings")
     }
 

@@ -50,6 +50,26 @@ fn group_row(line: &str, group: &str) -> Option<GroupRow> {
     })
 }
 
+/// How many partitions each member of a group has, as `kafka-consumer-groups.sh --describe --members` shows it,
+/// from few to many.
+///
+/// # Panics
+/// When the tool fails, with what it said.
+pub fn describe_members(bootstrap: &str, group: &str) -> Vec<usize> {
+    let said = run(
+        "consumer.group.ConsumerGroupCommand",
+        &["--bootstrap-server", bootstrap, "--describe", "--members", "--group", group],
+    );
+    // Group, member's id, host, client's id, number of partitions.
+    let count = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words.first() == Some(&group)).then(|| words.last()?.parse().ok()).flatten()
+    };
+    let mut counts: Vec<usize> = said.lines().filter_map(count).collect();
+    counts.sort_unstable();
+    counts
+}
+
 /// Runs a tool to its end; what it said.
 ///
 /// # Panics

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -128,10 +130,21 @@ struct Counts {
 impl InOrder {
     /// A function that counts, and keeps nothing else.
     pub(crate) fn function(&self) -> Function {
+        self.function_after(Duration::ZERO)
+    }
+
+    /// The same that takes so long.
+    pub(crate) fn function_after(&self, wait: Duration) -> Function {
         let counts = self.clone();
         Function::start(move |event| {
-            let mut counts = counts.lock();
-            given_by(event).for_each(|it| counts.take(it));
+            {
+                let mut counts = counts.lock();
+                given_by(event).for_each(|it| counts.take(it));
+            }
+            let began = Instant::now();
+            while began.elapsed() < wait {
+                thread::park_timeout(wait.saturating_sub(began.elapsed()));
+            }
             Answer::Done(String::new())
         })
     }

@@ -22,6 +22,7 @@ mod front;
 mod hostile;
 mod journal;
 mod kafka;
+mod kafka_groups;
 mod kafka_kills;
 mod kafka_schemas;
 mod kafka_servers;

@@ -48,7 +48,6 @@ impl Actor {
             Some(member) => {
                 member.membership = Some(Arc::clone(&membership));
                 self.rows.push(next_row(who, membership));
-                self.feed.tell_trouble(who, None);
             }
             // It went while the group was being joined.
             None => self.send_leave(membership),
@@ -73,12 +72,15 @@ impl Actor {
         match told {
             Ok(GroupEvent::Assigned(dealt)) => {
                 member.known.0.extend(dealt.iter().map(|it| (it.track.name.clone(), Standing::Open)));
+                // Whoever is assigned something is in the group.
+                self.feed.tell_trouble(who, None);
                 self.feed.tell(who, FeedEvent::Assigned(dealt));
             }
             Ok(GroupEvent::Revoking { tracks, within }) => {
                 self.feed.tell(who, FeedEvent::Revoking(tracks, within));
             }
             Ok(GroupEvent::Lost(tracks)) => self.take_away(who, tracks),
+            Ok(GroupEvent::Trouble(trouble)) => self.feed.tell_trouble(who, trouble),
             Err(error) => {
                 // Whoever is outside has nothing: the group deals its tracks to others.
                 member.membership = None;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_clients::{BrokerFailure, caught, shortened};
+use forebay_clients::{BrokerContext, BrokerFailure, caught, shortened};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
@@ -184,7 +184,12 @@ fn patiently<T>(
 
 /// Why the brokers do not answer, when that is known.
 pub(super) fn trouble(consumer: &KafkaConsumer) -> Option<KafkaFailure> {
-    let trouble = consumer.context().trouble()?;
+    heard_trouble(consumer.context())
+}
+
+/// The same of what hears of a client.
+pub(super) fn heard_trouble(context: &BrokerContext) -> Option<KafkaFailure> {
+    let trouble = context.trouble()?;
     Some(KafkaFailure::Told { kind: trouble.failure, said: trouble.said })
 }
 
@@ -196,7 +201,7 @@ pub(super) fn failure(error: &KafkaError) -> KafkaFailure {
     }
 }
 
-fn of_code(code: RDKafkaErrorCode) -> KafkaFailure {
+pub(super) fn of_code(code: RDKafkaErrorCode) -> KafkaFailure {
     KafkaFailure::Told { kind: BrokerFailure::of(code), said: said(&code) }
 }
 

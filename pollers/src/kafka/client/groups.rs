@@ -1,5 +1,5 @@
 //! What groups are told: the offsets that mappings have finished, every few seconds, by a client for each group.
-//! Nobody here is a member of a group; the group's tools show the offsets, and a later start may read them.
+//! Nobody here is a member of a group (`member` is); the group's tools show the offsets, and a later start may read them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,11 @@ enum GroupQuestion {
         partitions: Vec<KafkaPartition>,
         answer: oneshot::Sender<Result<EachPartition<Option<u64>>, KafkaFailure>>,
     },
+    Propose {
+        group: String,
+        offsets: Offsets,
+        answer: oneshot::Sender<Result<(), KafkaFailure>>,
+    },
     Leave {
         group: String,
         answer: oneshot::Sender<()>,
@@ -92,10 +97,19 @@ impl GroupOffsets {
         let (answer, answered) = oneshot::channel();
         let (group, partitions) = (group.to_owned(), partitions.to_vec());
         self.ask(GroupQuestion::Committed { group, partitions, answer });
-        let ended = || KafkaFailure::Told {
-            kind: BrokerFailure::Other,
-            said: "the thread of the groups has ended".to_owned(),
-        };
+        answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Commits at once.
+    pub(super) async fn propose(
+        &self,
+        group: &str,
+        offsets: Vec<(KafkaPartition, u64)>,
+    ) -> Result<(), KafkaFailure> {
+        self.run()?;
+        let (answer, answered) = oneshot::channel();
+        let (group, offsets) = (group.to_owned(), offsets.into_iter().collect());
+        self.ask(GroupQuestion::Propose { group, offsets, answer });
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 
@@ -202,6 +216,10 @@ impl GroupTeller {
                 // Whoever asked may be gone.
                 let _unheard = answer.send(told);
             }
+            GroupQuestion::Propose { group, offsets, answer } => {
+                let told = self.client(&group).and_then(|it| commit(&it.consumer, &offsets));
+                let _unheard = answer.send(told);
+            }
             GroupQuestion::Leave { group, answer } => {
                 let untold = self.shared.lock().untold.remove(&group);
                 if let Some(offsets) = untold {
@@ -255,6 +273,11 @@ impl GroupTeller {
         }
         Ok(&self.clients[group])
     }
+}
+
+fn ended() -> KafkaFailure {
+    let said = "the thread of the groups has ended".to_owned();
+    KafkaFailure::Told { kind: BrokerFailure::Other, said }
 }
 
 fn commit(consumer: &KafkaConsumer, offsets: &Offsets) -> Result<(), KafkaFailure> {

@@ -1,5 +1,6 @@
 //! Stories over librdkafka itself and the brokers that it can play.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::contract::room;
 use crate::kafka::KafkaKind;
 use crate::source::{
-    Known, RawRead, RawRecord, Reader, Room, Source, SourceError, SourceKind as _, Stand, Standing, TrackName,
+    Assignment, GroupEvent, Known, Membership, RawRead, RawRecord, Reader, Room, Source, SourceError,
+    SourceKind as _, Stand, Standing, Start, TrackName,
 };
 
 /// Brokers that librdkafka plays, and a hand that writes.
@@ -219,4 +222,76 @@ async fn a_topic_that_is_not_there_and_brokers_that_never_were_are_told_by_their
     let nobody = source(&format!("{{ bootstrap_servers: ['127.0.0.1:1'], topics: [{TOPIC}] }}")).await;
     let error = nobody.explorer().origins(StartingPosition::Latest).await.unwrap_err();
     assert_eq!((error.code().0, error.is_transient()), ("FB-0380", true), "{error}");
+}
+
+/// A member's place in the group of the mapping `m`, and what it has.
+struct PlayedMember {
+    membership: Arc<dyn Membership>,
+    has: BTreeMap<TrackName, Assignment>,
+    revoking: Vec<TrackName>,
+    lost: Vec<TrackName>,
+}
+
+impl PlayedMember {
+    async fn join(source: &dyn Source) -> Self {
+        let group = source.tracks().and_then(|it| it.group()).expect("mappings are members of groups");
+        let membership = group.join("m").await.expect("the brokers answer");
+        Self { membership, has: BTreeMap::new(), revoking: Vec::new(), lost: Vec::new() }
+    }
+
+    /// Hears what comes until it is as it should be.
+    async fn hear_until(&mut self, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
+            let next = tokio::time::timeout(Duration::from_secs(60), self.membership.next()).await;
+            match next.expect("it comes to be so").expect("it stays in the group") {
+                GroupEvent::Assigned(dealt) => {
+                    self.has.extend(dealt.into_iter().map(|it| (it.track.name.clone(), it)));
+                }
+                GroupEvent::Revoking { tracks, .. } => self.revoking.extend(tracks),
+                GroupEvent::Lost(tracks) => {
+                    tracks.iter().for_each(|it| assert!(self.has.remove(it).is_some(), "it had it"));
+                    self.lost.extend(tracks);
+                }
+                GroupEvent::Trouble(trouble) => assert_eq!(trouble, None),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_begins_where_the_group_stands_and_joins_anew_where_it_was_missed() {
+    let brokers = PlayedBrokers::new(2);
+    let group = ", group: { session_timeout: 6, rebalance_timeout: 5 }";
+    let source = brokers.source(group).await;
+    let mut first = PlayedMember::join(&*source).await;
+    first.hear_until(|it| it.has.len() == 2).await;
+    assert!(first.has.values().all(|it| matches!(it.start, Start::Policy(_))), "nothing is committed");
+    let at = Watermark::At(Position::behind_number(6, *b"seen"));
+    first.membership.committed(&track(0), &at);
+    first.membership.leave().await;
+    // Who cannot be told where the group stands asks again.
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN;
+    brokers.cluster.request_errors(RDKafkaApiKey::OffsetFetch, &[refused; 2]);
+    let mut one = PlayedMember::join(&*source).await;
+    one.hear_until(|it| it.has.len() == 2).await;
+    assert_eq!(one.has[&track(0)].start, Start::Committed(at.clone()), "the place as it was kept");
+    assert!(matches!(one.has[&track(1)].start, Start::Policy(_)));
+    assert!(one.has[&track(0)].epoch > first.has[&track(0)].epoch);
+    // The coordinator has missed it.
+    let before = one.has[&track(0)].epoch;
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
+    brokers.cluster.request_errors(RDKafkaApiKey::Heartbeat, &[unknown]);
+    one.hear_until(|it| it.lost.len() == 2).await;
+    one.hear_until(|it| it.has.len() == 2).await;
+    assert!(one.has[&track(0)].epoch > before);
+    // Another comes: one of two goes over, when it was given back.
+    let mut two = PlayedMember::join(&*brokers.source(group).await).await;
+    one.hear_until(|it| it.revoking.len() == 1).await;
+    let given = one.revoking[0].clone();
+    let further = Watermark::At(Position::behind_number(8, *b"more"));
+    one.membership.committed(&given, &further);
+    one.membership.drained(&given);
+    two.hear_until(|it| it.has.len() == 1).await;
+    assert_eq!(two.has[&given].start, Start::Committed(further));
+    assert!(two.has[&given].epoch > one.has[&given].epoch);
 }
