@@ -13,8 +13,10 @@
 //! Whatever is not a visible ASCII character, and `"`, `%` and `\`, stands percent-encoded. The end of a
 //! tumbling window holds no record and so has no positions.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::ops::Range;
 
+use bytes::Bytes;
 use forebay_batcher::{BatchLane, Finale, Position, TumblingWindow};
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -25,7 +27,7 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'\\');
 /// So many headers a hand-off is at most.
 pub(crate) const N_FIELDS_MAX: usize = 6;
 
-const MAPPING: HandedField =
+static MAPPING: HandedField =
     HandedField { name: "Forebay-Mapping", header: HeaderName::from_static("forebay-mapping") };
 const TRACK: HandedField =
     HandedField { name: "Forebay-Track", header: HeaderName::from_static("forebay-track") };
@@ -38,6 +40,13 @@ const LAST: HandedField =
 const IDENTITY: HandedField =
     HandedField { name: "Idempotency-Key", header: HeaderName::from_static("idempotency-key") };
 
+/// Those that have a text of their own in each hand-off, in their order.
+static FIELDS: [HandedField; N_FIELDS_MAX - 1] = [TRACK, LANE, FIRST, LAST, IDENTITY];
+/// The texts of a hand-off take so many bytes, mostly.
+const TEXT_BYTES: usize = 256;
+const HEX: &[u8; 16] = b"0123456789abcdef";
+const VISIBLE: &str = "visible ASCII characters are a header value";
+
 struct HandedField {
     /// As a client context and the manual have it.
     name: &'static str,
@@ -48,10 +57,10 @@ struct HandedField {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandOff {
     mapping: HeaderValue,
-    track: String,
-    lane: String,
-    positions: Option<(String, String)>,
-    identity: Option<String>,
+    /// The texts of [`FIELDS`] one behind the other, so that an invocation makes one of them and copies none.
+    text: Bytes,
+    /// Where each of them ends; `None` of one that is not told.
+    ends: [Option<usize>; N_FIELDS_MAX - 1],
 }
 
 /// Makes the hand-offs of one mapping: what is the same for all of them is made once.
@@ -79,25 +88,32 @@ pub struct HandedBatch<'a> {
 impl HandOffs {
     /// Those of a mapping.
     pub fn of(mapping: &str) -> Self {
-        Self { mapping: value(&encoded(mapping)), name: mapping.to_owned() }
+        let encoded = utf8_percent_encode(mapping, ENCODED).to_string();
+        Self { mapping: HeaderValue::try_from(encoded).expect(VISIBLE), name: mapping.to_owned() }
     }
 
     /// What is told of a batch. A name it has only where its cut is durable: any other may come back as
     /// another batch.
     pub fn tell(&self, batch: HandedBatch<'_>, has_identity: bool) -> HandOff {
         let BatchLane { lane, n_lanes, .. } = batch.lane;
-        let mut text = lane.to_string();
-        text.push('/');
-        text.push_str(&n_lanes.to_string());
-        HandOff {
-            mapping: self.mapping.clone(),
-            track: encoded(batch.track).into_owned(),
-            lane: text,
-            positions: batch
-                .positions
-                .map(|(first, last)| (hex::encode(first.0.as_slice()), hex::encode(last.0.as_slice()))),
-            identity: has_identity.then(|| self.identity(&batch)),
-        }
+        let mut text = String::with_capacity(TEXT_BYTES);
+        text.extend(utf8_percent_encode(batch.track, ENCODED));
+        let track = Some(text.len());
+        write!(text, "{lane}/{n_lanes}").expect("a text takes everything");
+        let lane = Some(text.len());
+        let mut write_position = |position: &Position| {
+            position.0.as_slice().iter().for_each(|byte| {
+                text.extend([byte >> 4, byte & 15].map(|half| char::from(HEX[usize::from(half)])));
+            });
+            text.len()
+        };
+        let (first, last) =
+            batch.positions.map(|(first, last)| (write_position(first), write_position(last))).unzip();
+        let identity = has_identity.then(|| {
+            text.push_str(&self.identity(&batch));
+            text.len()
+        });
+        HandOff { mapping: self.mapping.clone(), text: text.into(), ends: [track, lane, first, last, identity] }
     }
 
     /// The same for the same batch, in whatever life of the mapping. Each part has its length before it, so
@@ -137,13 +153,16 @@ impl HandOffs {
 impl HandOff {
     /// The name of the batch, where its cut is durable.
     pub fn identity(&self) -> Option<&str> {
-        self.identity.as_deref()
+        self.ranges().find(|(field, _)| field.name == IDENTITY.name).map(|(_, range)| self.text(range))
     }
 
     /// As headers of a request.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let mapping = (MAPPING.header, self.mapping.clone());
-        std::iter::once(mapping).chain(self.texts().map(|(field, text)| (field.header, value(text))))
+        let mapping = (MAPPING.header.clone(), self.mapping.clone());
+        // Parts of what was written once.
+        let value = |range| HeaderValue::from_maybe_shared(self.text.slice(range)).expect(VISIBLE);
+        std::iter::once(mapping)
+            .chain(self.ranges().map(move |(field, range)| (field.header.clone(), value(range))))
     }
 
     /// As the `custom` of a client context, as JSON. Its values are texts: so the clients of typed languages
@@ -152,7 +171,7 @@ impl HandOff {
         let mapping = self.mapping.to_str().unwrap_or_default();
         let mut json = String::with_capacity(384);
         json.push_str("{\"custom\":{");
-        for (idx, (field, text)) in std::iter::once((MAPPING, mapping)).chain(self.texts()).enumerate() {
+        for (idx, (field, text)) in std::iter::once((&MAPPING, mapping)).chain(self.texts()).enumerate() {
             json.push_str(if idx == 0 { "\"" } else { ",\"" });
             json.push_str(field.name);
             json.push_str("\":\"");
@@ -164,26 +183,22 @@ impl HandOff {
         json
     }
 
-    fn texts(&self) -> impl Iterator<Item = (HandedField, &str)> {
-        let positions = self.positions.as_ref();
-        [
-            Some((TRACK, self.track.as_str())),
-            Some((LANE, self.lane.as_str())),
-            positions.map(|(first, _)| (FIRST, first.as_str())),
-            positions.map(|(_, last)| (LAST, last.as_str())),
-            self.identity.as_deref().map(|it| (IDENTITY, it)),
-        ]
-        .into_iter()
-        .flatten()
+    fn texts(&self) -> impl Iterator<Item = (&'static HandedField, &str)> {
+        self.ranges().map(|(field, range)| (field, self.text(range)))
     }
-}
 
-fn encoded(text: &str) -> Cow<'_, str> {
-    utf8_percent_encode(text, ENCODED).into()
-}
+    /// What is told, and where its text stands.
+    fn ranges(&self) -> impl Iterator<Item = (&'static HandedField, Range<usize>)> {
+        let mut start = 0;
+        FIELDS.iter().zip(self.ends).filter_map(move |(field, end)| {
+            let end = end?;
+            Some((field, std::mem::replace(&mut start, end)..end))
+        })
+    }
 
-fn value(encoded: &str) -> HeaderValue {
-    HeaderValue::from_str(encoded).expect("visible ASCII characters are a header value")
+    fn text(&self, range: Range<usize>) -> &str {
+        std::str::from_utf8(&self.text[range]).expect(VISIBLE)
+    }
 }
 
 #[cfg(test)]
@@ -249,8 +264,9 @@ mod tests {
     #[test]
     fn a_batch_has_its_name_in_every_life_and_shares_it_with_no_other() {
         let (first, other) = (numbers(1, 9), numbers(1, 8));
-        let name =
-            |mapping: &str, batch: HandedBatch<'_>| HandOffs::of(mapping).tell(batch, true).identity.unwrap();
+        let name = |mapping: &str, batch: HandedBatch<'_>| {
+            HandOffs::of(mapping).tell(batch, true).identity().unwrap().to_owned()
+        };
         let one = batch("t", Some(&first));
         // Kept by functions over years: it must not change.
         assert_eq!(name("m", one), "388ed3b8fa86a05c6d026e244e7fee39");
