@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::Arc;
 
 use forebay_batcher::{Notice, Record, UnixMillis};
-use forebay_invoker::notice::{self, NoticeContext, Payload};
+use forebay_invoker::notice::{self, EventPayload, NoticeContext};
 use forebay_invoker::{DeliveryError, Destination, FailureForm, FailureRecord};
 use forebay_pollers::{LoneRecord, Source, iso_seconds};
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
@@ -72,7 +72,7 @@ impl Outbox {
         let context = NoticeContext {
             function_arn: &self.function_arn,
             batch_info: (info.0, &info.1),
-            payload: event.as_deref().map(Payload::Object),
+            payload: event.as_deref().map(EventPayload::Object),
             now,
         };
         let json = notice::render(notice, &context);
@@ -109,8 +109,8 @@ impl Outbox {
             function_arn: &self.function_arn,
             batch_info: (key, &info),
             payload: event.as_deref().map(|it| match form {
-                FailureForm::Whole => Payload::Text(it),
-                FailureForm::EachRecord => Payload::Object(it),
+                FailureForm::Whole => EventPayload::Text(it),
+                FailureForm::EachRecord => EventPayload::Object(it),
             }),
             now,
         };

@@ -113,7 +113,11 @@ impl HandOffs {
             text.push_str(&self.identity(&batch));
             text.len()
         });
-        HandOff { mapping: self.mapping.clone(), text: text.into(), ends: [track, lane, first, last, identity] }
+        HandOff {
+            mapping: self.mapping.clone(),
+            text: text.into(),
+            ends: [track, lane, first, last, identity],
+        }
     }
 
     /// The same for the same batch, in whatever life of the mapping. Each part has its length before it, so

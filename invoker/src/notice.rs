@@ -16,14 +16,14 @@ pub struct NoticeContext<'a> {
     /// The source's description of the records: its key, such as `FileBatchInfo`, and its value.
     pub batch_info: (&'a str, &'a Value),
     /// The event, when the destination is to get it.
-    pub payload: Option<Payload<'a>>,
+    pub payload: Option<EventPayload<'a>>,
     /// When the record is made.
     pub now: UnixMillis,
 }
 
 /// How the event stands in a failure record.
 #[derive(Debug, Clone, Copy)]
-pub enum Payload<'a> {
+pub enum EventPayload<'a> {
     /// As JSON text.
     Text(&'a [u8]),
     /// As it is: JSON in JSON.
@@ -77,8 +77,10 @@ impl Serialize for FailureJson<'_> {
         let (key, value) = context.batch_info;
         map.serialize_entry(key, value)?;
         match context.payload {
-            Some(Payload::Text(event)) => map.serialize_entry("payload", &String::from_utf8_lossy(event))?,
-            Some(Payload::Object(event)) => {
+            Some(EventPayload::Text(event)) => {
+                map.serialize_entry("payload", &String::from_utf8_lossy(event))?
+            }
+            Some(EventPayload::Object(event)) => {
                 let event: &RawValue = serde_json::from_slice(event).map_err(S::Error::custom)?;
                 map.serialize_entry("payload", event)?;
             }

@@ -38,7 +38,7 @@ fn check(
     let context = NoticeContext {
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:resize",
         batch_info: ("FileBatchInfo", &info),
-        payload: payload.map(Payload::Text),
+        payload: payload.map(EventPayload::Text),
         now: UnixMillis(1_573_691_886_021),
     };
     expected.assert_eq(std::str::from_utf8(&render(&notice, &context)).unwrap());
@@ -193,6 +193,6 @@ fn an_event_stands_in_the_record_as_text_or_as_it_is() {
         record["payload"].clone()
     };
     let event = b"{\"b\":1.10,\"a\":[null]}";
-    assert_eq!(rendered(Payload::Text(event)), json!("{\"b\":1.10,\"a\":[null]}"));
-    assert_eq!(rendered(Payload::Object(event)), json!({ "b": 1.10, "a": [null] }));
+    assert_eq!(rendered(EventPayload::Text(event)), json!("{\"b\":1.10,\"a\":[null]}"));
+    assert_eq!(rendered(EventPayload::Object(event)), json!({ "b": 1.10, "a": [null] }));
 }

@@ -328,6 +328,12 @@ pub(crate) static FAILURE_KAFKA_BROKERS: SettingSpec = SettingSpec::new(
 /// What stands under `brokers`.
 pub(crate) static FAILURE_KAFKA_BROKER_ROWS: [SettingSpec; N_BROKER_SPECS] =
     crate::broker_specs!("event_source_mappings[].destination_config.on_failure.kafka.brokers");
+
+/// What stands under a setting and is the same wherever such a block stands.
+pub(crate) fn rows_below(spec: &SettingSpec) -> &'static [SettingSpec] {
+    if spec.path == FAILURE_KAFKA_BROKERS.path { &FAILURE_KAFKA_BROKER_ROWS } else { &[] }
+}
+
 pub(crate) static FAILURE_ARN: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.destination_arn",
     Shape::Text,

@@ -221,13 +221,8 @@ pub fn rows() -> impl Iterator<Item = &'static SettingSpec> {
     let added = testing::added();
     #[cfg(not(feature = "added-row"))]
     let added = None;
-    let with_below = |spec: &'static SettingSpec| std::iter::once(spec).chain(below(spec));
+    let with_below = |spec: &'static SettingSpec| std::iter::once(spec).chain(rows_below(spec));
     MAPPING_SETTINGS.iter().copied().flat_map(with_below).chain(added)
-}
-
-/// What stands under a setting and is the same wherever such a block stands.
-fn below(spec: &SettingSpec) -> &'static [SettingSpec] {
-    if spec.path == FAILURE_KAFKA_BROKERS.path { &FAILURE_KAFKA_BROKER_ROWS } else { &[] }
 }
 
 /// Milliseconds as seconds, without needless zeros.

@@ -10,7 +10,7 @@ use forebay_tests::wait;
 use serde_json::{Value, json};
 
 use crate::journal::Journal;
-use crate::kafka_world::{Given, GivesTopics as _, Topics};
+use crate::kafka_world::{Given, GivesTopics as _, Topics, given_by};
 use crate::scene::is_long;
 
 #[test]
@@ -229,16 +229,20 @@ fn a_topic_that_is_made_anew_stops_with_a_word_and_nothing_of_it_is_skipped() {
 }
 
 #[test]
-fn a_poison_record_of_each_partition_is_told_alone_and_its_neighbours_are_done_once() {
+fn a_poison_record_of_each_partition_goes_to_a_topic_as_it_was_and_its_neighbours_are_done_once() {
     let it = Topics::of(Kafka::shared());
     it.client.create_topic("poisoned", 4);
-    let records: Vec<Sent> =
-        (0..32).map(|n| Sent::of("k", if n % 8 == 5 { "poison" } else { "good" }).to(n / 8)).collect();
+    it.client.create_topic("poison", 1);
+    let record = |n: i32| match n % 8 {
+        5 => Sent::of(&format!("key of {n}"), "poison").header("h", Some(b"\x80\xff")).header("n", None),
+        _ => Sent::of("k", "good"),
+    };
+    let records: Vec<Sent> = (0..32).map(|n| record(n).to(n / 8)).collect();
     it.client.send("poisoned", &records);
     let (journal, done) = (Journal::default(), Journal::default());
     let healthy = done.clone();
     let function = journal.function_that(move |event| {
-        if crate::kafka_world::given_by(event).any(|it| it.value.as_deref() == Some("poison")) {
+        if given_by(event).any(|it| it.value.as_deref() == Some("poison")) {
             return Answer::Failed;
         }
         healthy.note(event);
@@ -249,17 +253,41 @@ fn a_poison_record_of_each_partition_is_told_alone_and_its_neighbours_are_done_o
         &Topics::mapping(
             "poisoned",
             &it.source("[poisoned]", ""),
-            ", bisect_batch_on_function_error: true, maximum_retry_attempts: 2, destination_config: { on_failure: { file: { path: dead.ndjson } } }",
+            ", bisect_batch_on_function_error: true, maximum_retry_attempts: 2, destination_config: { on_failure: { kafka: { topic: poison } } }",
         ),
     );
     let daemon = Daemon::start(it.scene.folder());
-    wait::until_told("four failure records", || (it.scene.dead().len() >= 4).then_some(()), || daemon.log());
+    let told = || Some(it.client.read("poison")).filter(|it| it.len() >= 4);
+    let mut told = wait::until_told("a message of each poison record", told, || daemon.log());
     done.await_values(28);
     let mut given: Vec<Given> = done.given();
     given.sort_by(|a, b| (&a.section, a.offset).cmp(&(&b.section, b.offset)));
     given.dedup();
     assert_eq!((given.len(), done.given().len()), (28, 28), "each neighbour once");
-    assert_eq!(it.scene.dead().len(), 4, "{:?}", it.scene.dead());
+
+    told.sort_by(|a, b| a.key.cmp(&b.key));
+    let keys: Vec<_> =
+        told.iter().map(|it| it.key.clone().and_then(|it| String::from_utf8(it).ok())).collect();
+    let wanted = [13, 21, 29, 5].map(|n| Some(format!("key of {n}")));
+    assert_eq!(keys, wanted, "each once, and nothing beside them");
+    for message in &told {
+        // Lambda's events have no difference between a header without a value and an empty one.
+        let wanted = [("h".to_owned(), Some(b"\x80\xff".to_vec())), ("n".to_owned(), Some(Vec::new()))];
+        assert_eq!(message.headers, wanted);
+        let value = message.value.as_deref().expect("a message has a value");
+        let record: Value = serde_json::from_slice(value).expect("it is JSON");
+        let failed: Vec<Given> = given_by(&record["payload"]).collect();
+        let key = message.key.clone().and_then(|it| String::from_utf8(it).ok());
+        let [failed] = &failed[..] else { panic!("not one record: {record}") };
+        assert_eq!(
+            (&failed.key, failed.value.as_deref(), failed.offset),
+            (&key, Some("poison"), 5),
+            "{record}"
+        );
+        let info = &record["KafkaBatchInfo"];
+        assert_eq!((&info["batchSize"], &info["recordInfo"]["offset"]), (&json!(1), &json!("5")), "{record}");
+        assert_eq!(record["requestContext"]["condition"], "RetryAttemptsExhausted", "{record}");
+    }
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
