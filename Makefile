@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # worlds. `make sim` draws its own by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-kafka demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis sqs test long long-tests long-faults check sim faults faults-core faults-whole fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-kafka demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis kafka sqs test long long-tests long-faults check sim faults faults-core faults-whole fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -67,7 +67,7 @@ demo-esm:
 	@python3 examples/replacement-esm/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
 
 # What it costs beside the least that the same work can cost: `make bench sqs` (or `make bench`) a queue, `make bench file` a file,
-# `make bench kinesis` a stream. By hand: an optimised build takes ten minutes on two cores.
+# `make bench kinesis` a stream, `make bench kafka` topics. By hand: an optimised build takes ten minutes on two cores.
 ifneq ($(filter file,$(MAKECMDGOALS)),)
 bench: setup
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/file
@@ -79,6 +79,13 @@ bench: setup
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/kinesis,forebay-bench/kinesis
 	taskset -c 0 "$(CARGO_TARGET_DIR)/speed/forebay-bench" kinesis
 kinesis: bench
+	@:
+else ifneq ($(filter kafka,$(MAKECMDGOALS)),)
+bench: setup
+	@dev/servers.sh
+	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/kafka,forebay-bench/kafka
+	taskset -c 0 "$(CARGO_TARGET_DIR)/speed/forebay-bench" kafka
+kafka: bench
 	@:
 else
 bench: setup

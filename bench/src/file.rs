@@ -28,7 +28,7 @@ pub(crate) fn run(n_records_max: usize, batches: &[usize]) {
         let path = lines.path.to_str().expect("the folder's name is text");
         let sides = Sides {
             what: format!("batches of {batch:3}"),
-            config: config(path, &sink, *batch),
+            config: &|_| config(path, &sink, *batch),
             limit: ["post", path, &sink.address(), &batch.to_string()].map(str::to_owned).into(),
             sink: &sink,
             whole: lines.whole,

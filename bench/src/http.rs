@@ -29,6 +29,12 @@ impl KeptConnection {
     /// # Panics
     /// When it is refused.
     pub(crate) fn post(&mut self, headers: &str, body: &[u8]) -> &[u8] {
+        self.send(headers, body);
+        self.receive()
+    }
+
+    /// Sends a request, and does not wait for its answer.
+    pub(crate) fn send(&mut self, headers: &str, body: &[u8]) {
         let head = format!(
             "POST / HTTP/1.1\r\nhost: {}\r\n{headers}content-length: {}\r\n\r\n",
             self.address,
@@ -41,6 +47,13 @@ impl KeptConnection {
                 if n_sent < head.len() { &head.as_bytes()[n_sent..] } else { &body[n_sent - head.len()..] };
             n_sent += self.stream.write(left).expect("it reads");
         }
+    }
+
+    /// Waits for the answer to what was sent, and gives its body.
+    ///
+    /// # Panics
+    /// When it was refused.
+    pub(crate) fn receive(&mut self) -> &[u8] {
         let mut n_read = 0;
         let (start, end) = loop {
             let ends = lengths(&self.answer[..n_read]);

@@ -34,7 +34,7 @@ pub(crate) fn run(n_records: usize, record_bytes: &[usize], batches: &[usize]) {
             let limit = ["kinesis-limit", &address, &sink.address(), &batch.to_string()];
             let sides = Sides {
                 what: format!("{record_bytes:4} bytes, batches of {batch:4}"),
-                config: config(&address, &sink, *batch),
+                config: &|_| config(&address, &sink, *batch),
                 limit: limit.map(str::to_owned).into(),
                 sink: &sink,
                 whole,

@@ -1,10 +1,12 @@
 //! What Forebay costs beside the least that the same work can cost, in CPU time: a queue beside loops of
-//! receive, POST, delete, through AWS's SDK and without it, a file and a stream of Kinesis beside programs that read,
-//! render and POST. Each side is a process of its own, against one server and one function.
+//! receive, POST, delete, through AWS's SDK and without it, a file, a stream of Kinesis and
+//! topics of Kafka beside programs that read, render and POST. Each side is a process of its own, against one server and one function.
 
 mod cpu;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "kinesis")]
 mod kinesis;
 mod pairs;
@@ -15,8 +17,8 @@ mod sqs;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: forebay-bench sqs [MESSAGES] | forebay-bench file [RECORDS [BATCH]] | forebay-bench kinesis [RECORDS [BYTES BATCH]]
-file and kinesis want a single core: taskset -c 0 forebay-bench file";
+const USAGE: &str = "usage: forebay-bench sqs [MESSAGES] | forebay-bench file [RECORDS [BATCH]] | forebay-bench kinesis [RECORDS [BYTES BATCH]] | forebay-bench kafka [RECORDS [BATCH LANES]]
+file, kinesis and kafka want a single core: taskset -c 0 forebay-bench file";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -39,7 +41,21 @@ fn main() -> ExitCode {
                 Ok(_) | Err(_) => return refuse(USAGE),
             }
         }
+        #[cfg(feature = "kafka")]
+        ["kafka", ..] => {
+            let numbers: Result<Vec<usize>, _> = words[1..].iter().map(|it| it.parse()).collect();
+            match numbers.as_deref() {
+                Ok([]) => kafka::run(1_000_000, &kafka::CONTESTS),
+                Ok([n]) => kafka::run(*n, &kafka::CONTESTS),
+                Ok([n, batch, n_lanes]) => kafka::run(*n, &[(*batch, *n_lanes)]),
+                Ok(_) | Err(_) => return refuse(USAGE),
+            }
+        }
         // What the contests start.
+        #[cfg(feature = "kafka")]
+        ["kafka-limit", brokers, topic, function, batch] => {
+            kafka::limit(brokers, topic, function, batch.parse().expect("a batch is a number"))
+        }
         #[cfg(feature = "kinesis")]
         ["kinesis-limit", stream, function, batch] => {
             kinesis::limit(stream, function, batch.parse().expect("a batch is a number"))

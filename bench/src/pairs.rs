@@ -19,8 +19,8 @@ const BETWEEN: Duration = Duration::from_secs(1);
 pub(crate) struct Sides<'a> {
     /// What is measured, as it stands before each figure.
     pub(crate) what: String,
-    /// Forebay's configuration.
-    pub(crate) config: String,
+    /// Forebay's configuration in the pair of this number, from 0 on.
+    pub(crate) config: &'a dyn Fn(usize) -> String,
     /// What this program is started with to be the limit program. It reads its input to the end when it has
     /// done its work.
     pub(crate) limit: Vec<String>,
@@ -54,8 +54,8 @@ impl Sides<'_> {
         let n = self.whole.n_records;
         let per_million = |seconds: f64| seconds * 1e6 / n as f64;
         let what = &self.what;
-        let ratios = (0..PAIRS).map(|_| {
-            let (forebay, limit) = (per_million(self.forebay()), per_million(self.limit()));
+        let ratios = (0..PAIRS).map(|pair| {
+            let (forebay, limit) = (per_million(self.forebay(pair)), per_million(self.limit()));
             eprintln!("{what}: forebay {forebay:7.2}, limit {limit:6.2} CPU seconds per million records");
             forebay / limit
         });
@@ -65,10 +65,11 @@ impl Sides<'_> {
         eprintln!("{what}: {:.2} times the limit ({low:.2} to {high:.2}), {n} records", ratios[PAIRS / 2]);
     }
 
-    fn forebay(&self) -> f64 {
+    fn forebay(&self, pair: usize) -> f64 {
         rest_until(Instant::now() + BETWEEN);
         let folder = tempfile::tempdir().expect("a folder can be made");
-        std::fs::write(folder.path().join("forebay.yaml"), &self.config).expect("a file can be written");
+        std::fs::write(folder.path().join("forebay.yaml"), (self.config)(pair))
+            .expect("a file can be written");
         let log_level = [("FOREBAY_LOG", "warn".to_owned())];
         let daemon = Daemon::spawn_with(folder.path(), &log_level);
         let seconds = self.taken_by(daemon.pid());

@@ -1,29 +1,13 @@
 //! Base64 as it stands in an event's JSON, written many bytes at a time.
 
-use std::sync::LazyLock;
-
-use base64::Engine as _;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use base64::engine::GeneralPurpose as Fastest;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use base64::engine::Simd as Fastest;
-use base64::engine::general_purpose::PAD;
-
-/// The fastest that this machine has: which that is, is found out once.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-static FASTEST: LazyLock<Fastest> = LazyLock::new(|| Fastest::standard(PAD));
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-static FASTEST: LazyLock<Fastest> = LazyLock::new(|| Fastest::new(&base64::alphabet::STANDARD, PAD));
-
 /// Appends `data` in Base64, padded, without quotes.
 pub fn write_base64(data: &[u8], out: &mut Vec<u8>) {
-    let at = out.len();
-    out.resize(at + data.len().div_ceil(3) * 4, 0);
-    FASTEST.encode_slice(data, &mut out[at..]).expect("there is room for all of it");
+    base64_simd::STANDARD.encode_append(data, out);
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
