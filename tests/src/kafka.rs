@@ -16,6 +16,11 @@ pub use records::{Sent, Taken};
 
 use node::{KafkaListener, Node};
 
+use crate::wire::Wire;
+
+/// The listener at the end of a wire.
+const WIRED: &str = "WIRED";
+
 /// One node that is broker and controller, with a listener that asks nobody who calls. It ends with the test.
 #[derive(Debug)]
 pub struct Kafka {
@@ -42,7 +47,21 @@ impl Kafka {
     /// # Panics
     /// When it was not fetched, naming the command.
     pub fn start_with(further: &str) -> Self {
-        let mut node = Node::alone(vec![KafkaListener::plain()], further);
+        Self::listening(vec![KafkaListener::plain()], further)
+    }
+
+    /// Starts it with a second listener at the end of a wire, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it was not fetched, naming the command.
+    pub fn start_behind(wire: &Wire) -> Self {
+        let wired = KafkaListener::new(WIRED, "PLAINTEXT", "127.0.0.1").told(wire.port());
+        wire.lead_to(&wired.bound());
+        Self::listening(vec![KafkaListener::plain(), wired], "")
+    }
+
+    fn listening(listeners: Vec<KafkaListener>, further: &str) -> Self {
+        let mut node = Node::alone(listeners, further);
         node.format(&["--standalone"]);
         node.launch();
         node.await_ready();
@@ -52,6 +71,11 @@ impl Kafka {
     /// Where clients begin, as `host:port`.
     pub fn bootstrap(&self) -> String {
         self.node.address("PLAINTEXT")
+    }
+
+    /// Where clients begin who come by the wire, as `host:port`.
+    pub fn wired_bootstrap(&self) -> String {
+        self.node.address(WIRED)
     }
 
     /// Who calls it.

@@ -22,3 +22,4 @@ pub mod sqs_calls;
 pub mod strict_sqs;
 pub mod strict_streams;
 pub mod wait;
+pub mod wire;

@@ -311,7 +311,7 @@ pub(crate) static FAILURE_KAFKA: SettingSpec = SettingSpec::new(
     Shape::Group,
     D::Absent("no topic of Kafka"),
     "A topic of Kafka. Of a Kafka source it gets a message for each record that was given up, with the record's key and headers; of any other source one for each \
-     failure record. A message that the brokers find too large goes without its `payload`.",
+     failure record. A message that the brokers find too large, or of more than 64 MB, goes without its `payload`.",
 );
 pub(crate) static FAILURE_KAFKA_TOPIC: SettingSpec = SettingSpec::new(
     "event_source_mappings[].destination_config.on_failure.kafka.topic",

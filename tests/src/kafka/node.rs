@@ -57,11 +57,24 @@ pub(super) struct KafkaListener {
     /// What clients are told.
     pub(super) host: &'static str,
     port: u16,
+    /// The port that clients are told.
+    told_port: u16,
 }
 
 impl KafkaListener {
     pub(super) fn new(name: &'static str, protocol: &'static str, host: &'static str) -> Self {
-        Self { name, protocol, host, port: free_port() }
+        let port = free_port();
+        Self { name, protocol, host, port, told_port: port }
+    }
+
+    /// The same, of which clients are told another port, from where a way leads here.
+    pub(super) fn told(self, told_port: u16) -> Self {
+        Self { told_port, ..self }
+    }
+
+    /// Where it listens, as `host:port`.
+    pub(super) fn bound(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The one that asks nobody who calls, over which nodes speak with one another, too.
@@ -108,9 +121,9 @@ impl Node {
         let mut line = |key: &str, value: &str| {
             writeln!(text, "{key}={value}").expect("text can be written to a text");
         };
-        let bound = each(&|it| format!("{}://127.0.0.1:{}", it.name, it.port));
+        let bound = each(&|it| format!("{}://{}", it.name, it.bound()));
         line("listeners", &format!("{bound},CONTROLLER://127.0.0.1:{port}"));
-        line("advertised.listeners", &each(&|it| format!("{}://{}:{}", it.name, it.host, it.port)));
+        line("advertised.listeners", &each(&|it| format!("{}://{}:{}", it.name, it.host, it.told_port)));
         let protocols = each(&|it| format!("{}:{}", it.name, it.protocol));
         line("listener.security.protocol.map", &format!("CONTROLLER:PLAINTEXT,{protocols}"));
         REPLICATION.iter().for_each(|key| line(key, &n_nodes.to_string()));
@@ -163,7 +176,7 @@ impl Node {
     pub(super) fn address(&self, listener: &str) -> String {
         let it = self.listeners.iter().find(|it| it.name == listener);
         let it = it.unwrap_or_else(|| panic!("there is no listener {listener}"));
-        format!("{}:{}", it.host, it.port)
+        format!("{}:{}", it.host, it.told_port)
     }
 
     pub(super) fn log(&self) -> String {

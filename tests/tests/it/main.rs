@@ -26,6 +26,7 @@ mod kafka_groups;
 mod kafka_kills;
 mod kafka_schemas;
 mod kafka_servers;
+mod kafka_trouble;
 mod kafka_world;
 mod kills;
 mod kinesis;

@@ -24,8 +24,9 @@ const MESSAGE_TIME_MAX_MS: &str = "28000";
 const TOPIC_TIME_MAX_MS: &str = "10000";
 /// What may be under way at once, in KB.
 const UNDER_WAY_KB_MAX: &str = "65536";
-/// The most that librdkafka allows: what is too large is for the brokers to say.
-const MESSAGE_BYTES_MAX: &str = "1000000000";
+/// What is too large is for the brokers to say; more than this has no room among what is under way, whatever they
+/// say, and would be offered for ever.
+const MESSAGE_BYTES_MAX: &str = "64000000";
 
 /// Tells that the brokers have a message, or why not.
 type Acknowledgement = oneshot::Sender<Result<(), RDKafkaErrorCode>>;

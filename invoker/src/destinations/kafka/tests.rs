@@ -119,6 +119,17 @@ async fn what_the_brokers_find_too_large_goes_without_its_payload() {
 }
 
 #[tokio::test]
+async fn what_has_no_room_among_all_that_is_under_way_goes_without_its_payload() {
+    let cluster = cluster();
+    let (producers, servers) = (BrokerProducers::default(), cluster.bootstrap_servers());
+    let topic = destination(&producers, &servers).await;
+    let payload = "x".repeat(70_000_000);
+    let json = format!("{{\"version\":\"1.0\",\"payload\":\"{payload}\"}}").into();
+    topic.deliver(FailureRecord { json, ..record("") }).await.unwrap();
+    assert_eq!(values(&servers, 1), ["{\"version\":\"1.0\"}"]);
+}
+
+#[tokio::test]
 async fn what_passes_is_tried_again_by_the_producer_and_a_refusal_is_told_at_once() {
     let cluster = cluster();
     let (producers, servers) = (BrokerProducers::default(), cluster.bootstrap_servers());
