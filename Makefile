@@ -85,6 +85,7 @@ bench: setup
 	@dev/servers.sh
 	$(CARGO) build --locked --offline --profile speed -p forebay-daemon -p forebay-bench --no-default-features --features forebay-daemon/kafka,forebay-bench/kafka
 	taskset -c 0 "$(CARGO_TARGET_DIR)/speed/forebay-bench" kafka
+	"$(CARGO_TARGET_DIR)/speed/forebay-bench" kafka-latency
 kafka: bench
 	@:
 else

@@ -1,6 +1,7 @@
 //! Topics of Kafka to an HTTP function: Forebay and the limit program in turn, and a broker of Apache's, all on one
 //! core.
 
+mod latency;
 mod limit;
 
 use forebay_tests::kafka::{Kafka, Sent};
@@ -8,7 +9,8 @@ use forebay_tests::kafka::{Kafka, Sent};
 use crate::pairs::{self, Sides};
 use crate::sink::{Sink, Tally};
 
-pub(crate) use limit::run as limit;
+pub(crate) use latency::run as latency;
+pub(crate) use limit::{follow, run as limit};
 
 /// What is measured when nothing else is said: records of a batch, and lanes of a partition.
 pub(crate) const CONTESTS: [(usize, usize); 4] = [(100, 1), (10, 1), (1, 1), (10, 20)];

@@ -17,7 +17,7 @@ mod sqs;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: forebay-bench sqs [MESSAGES] | forebay-bench file [RECORDS [BATCH]] | forebay-bench kinesis [RECORDS [BYTES BATCH]] | forebay-bench kafka [RECORDS [BATCH LANES]]
+const USAGE: &str = "usage: forebay-bench sqs [MESSAGES] | forebay-bench file [RECORDS [BATCH]] | forebay-bench kinesis [RECORDS [BYTES BATCH]] | forebay-bench kafka [RECORDS [BATCH LANES]] | forebay-bench kafka-latency [RECORDS_PER_SECOND SECONDS]
 file, kinesis and kafka want a single core: taskset -c 0 forebay-bench file";
 
 fn main() -> ExitCode {
@@ -51,7 +51,20 @@ fn main() -> ExitCode {
                 Ok(_) | Err(_) => return refuse(USAGE),
             }
         }
+        #[cfg(feature = "kafka")]
+        ["kafka-latency", ..] => {
+            let numbers: Result<Vec<usize>, _> = words[1..].iter().map(|it| it.parse()).collect();
+            match numbers.as_deref() {
+                Ok([]) => kafka::latency(10_000, 20),
+                Ok([rate, seconds]) => kafka::latency(*rate, *seconds),
+                Ok(_) | Err(_) => return refuse(USAGE),
+            }
+        }
         // What the contests start.
+        #[cfg(feature = "kafka")]
+        ["kafka-follow", brokers, topic, function, batch] => {
+            kafka::follow(brokers, topic, function, batch.parse().expect("a batch is a number"))
+        }
         #[cfg(feature = "kafka")]
         ["kafka-limit", brokers, topic, function, batch] => {
             kafka::limit(brokers, topic, function, batch.parse().expect("a batch is a number"))

@@ -30,6 +30,13 @@ pub(crate) struct Sides<'a> {
     pub(crate) whole: Tally,
 }
 
+/// What a process took for all records.
+struct TakenBy {
+    /// Of CPU time.
+    seconds: f64,
+    peak_megabytes: u64,
+}
+
 /// # Panics
 /// When more than one core is there for it: between two cores each wake-up costs what hides the rest.
 pub(crate) fn want_one_core() {
@@ -55,8 +62,12 @@ impl Sides<'_> {
         let per_million = |seconds: f64| seconds * 1e6 / n as f64;
         let what = &self.what;
         let ratios = (0..PAIRS).map(|pair| {
-            let (forebay, limit) = (per_million(self.forebay(pair)), per_million(self.limit()));
-            eprintln!("{what}: forebay {forebay:7.2}, limit {limit:6.2} CPU seconds per million records");
+            let (forebay, limit) = (self.forebay(pair), self.limit());
+            let (peak, least) = (forebay.peak_megabytes, limit.peak_megabytes);
+            let (forebay, limit) = (per_million(forebay.seconds), per_million(limit.seconds));
+            eprintln!(
+                "{what}: forebay {forebay:7.2}, limit {limit:6.2} CPU seconds per million records; {peak} and {least} MB at most"
+            );
             forebay / limit
         });
         let mut ratios: Vec<f64> = ratios.collect();
@@ -65,37 +76,37 @@ impl Sides<'_> {
         eprintln!("{what}: {:.2} times the limit ({low:.2} to {high:.2}), {n} records", ratios[PAIRS / 2]);
     }
 
-    fn forebay(&self, pair: usize) -> f64 {
+    fn forebay(&self, pair: usize) -> TakenBy {
         rest_until(Instant::now() + BETWEEN);
         let folder = tempfile::tempdir().expect("a folder can be made");
         std::fs::write(folder.path().join("forebay.yaml"), (self.config)(pair))
             .expect("a file can be written");
         let log_level = [("FOREBAY_LOG", "warn".to_owned())];
         let daemon = Daemon::spawn_with(folder.path(), &log_level);
-        let seconds = self.taken_by(daemon.pid());
+        let taken = self.taken_by(daemon.pid());
         daemon.kill();
-        seconds
+        taken
     }
 
-    fn limit(&self) -> f64 {
+    fn limit(&self) -> TakenBy {
         rest_until(Instant::now() + BETWEEN);
         let me = std::env::current_exe().expect("a program knows its own path");
         let mut side = Command::new(me).args(&self.limit).stdin(Stdio::piped()).spawn().expect("it starts");
-        let seconds = self.taken_by(side.id());
+        let taken = self.taken_by(side.id());
         // It waits for the end of its input, so that its time can be read.
         drop(side.stdin.take());
         assert!(side.wait().expect("it can be waited for").success());
-        seconds
+        taken
     }
 
-    /// CPU seconds of a process until the function has seen all records, each once: nobody wins by losing any.
-    fn taken_by(&self, pid: u32) -> f64 {
+    /// What a process takes until the function has seen all records, each once: nobody wins by losing any.
+    fn taken_by(&self, pid: u32) -> TakenBy {
         let n = usize::try_from(self.whole.n_records).expect("it was counted in memory");
         wait::until_count("all records", n, || {
             usize::try_from(self.sink.seen().n_records).unwrap_or(usize::MAX)
         });
-        let seconds = cpu::of(pid).as_secs_f64();
+        let taken = TakenBy { seconds: cpu::of(pid).as_secs_f64(), peak_megabytes: cpu::peak_megabytes(pid) };
         assert_eq!(self.sink.take(), self.whole, "each record is seen once");
-        seconds
+        taken
     }
 }

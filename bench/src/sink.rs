@@ -8,7 +8,8 @@ use memchr::memmem::Finder;
 
 use crate::http;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 24\r\n\r\n{\"batchItemFailures\":[]}";
+/// That no record has failed.
+pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 24\r\n\r\n{\"batchItemFailures\":[]}";
 
 /// What was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

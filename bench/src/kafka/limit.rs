@@ -16,20 +16,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Reads a topic up to its ends, then waits for the end of its input: whoever started it reads its time first.
 pub(crate) fn run(brokers: &str, topic: &str, function: &str, batch: usize) {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "limit")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        // Its default of a second holds small batches back.
-        .set("fetch.queue.backoff.ms", "2")
-        .create()
-        .expect("librdkafka takes the settings");
-    let mut all = TopicPartitionList::new();
-    for partition in (0..).take(N_PARTITIONS) {
-        all.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset is one");
-    }
-    consumer.assign(&all).expect("partitions can be assigned");
+    let consumer = consumer(brokers, topic, Offset::Beginning);
     let mut event = OpenEvent::new(brokers, function, batch);
     let mut n_open = N_PARTITIONS;
     while n_open > 0 {
@@ -42,6 +29,42 @@ pub(crate) fn run(brokers: &str, topic: &str, function: &str, batch: usize) {
     }
     event.end();
     std::io::stdin().read_to_end(&mut Vec::new()).expect("its input ends");
+}
+
+/// Passes on what is written to a topic from now on, as soon as it comes, until it is killed.
+pub(crate) fn follow(brokers: &str, topic: &str, function: &str, batch: usize) {
+    let consumer = consumer(brokers, topic, Offset::End);
+    let mut event = OpenEvent::new(brokers, function, batch);
+    loop {
+        // What has come so far goes before anything is waited for.
+        let polled = consumer.poll(Duration::ZERO).or_else(|| {
+            event.send();
+            consumer.poll(POLL)
+        });
+        match polled {
+            Some(Ok(record)) => event.add(&record),
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) | None => {}
+            Some(Err(error)) => panic!("{topic} gives no record: {error}"),
+        }
+    }
+}
+
+fn consumer(brokers: &str, topic: &str, at: Offset) -> BaseConsumer {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "limit")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        // Its default of a second holds small batches back.
+        .set("fetch.queue.backoff.ms", "2")
+        .create()
+        .expect("librdkafka takes the settings");
+    let mut all = TopicPartitionList::new();
+    for partition in (0..).take(N_PARTITIONS) {
+        all.add_partition_offset(topic, partition, at).expect("an offset is one");
+    }
+    consumer.assign(&all).expect("partitions can be assigned");
+    consumer
 }
 
 /// An event that is being filled with records of one partition, and where it goes.

@@ -124,8 +124,10 @@ impl KafkaCluster {
             // Where a place is not there any more, the reader says what follows, and nobody else.
             .set("auto.offset.reset", "error")
             .set("isolation.level", self.isolation.word())
-            // Room for two events of the largest size, per partition; a few batches are fetched ahead.
-            .set("queued.max.messages.kbytes", "12288")
+            // Per partition, whose queue is its own: what is fetched ahead lies here until a reader takes it, and with
+            // many partitions that is most of the memory that a process has. One fetch more may be under way.
+            .set("queued.max.messages.kbytes", "512")
+            .set("fetch.message.max.bytes", "262144")
             .set("queued.min.messages", "5000")
             // A full queue is looked at again soon: the default of a second leaves readers without records.
             .set("fetch.queue.backoff.ms", "5")
