@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use crate::positions::KeptPlace;
+use crate::positions::{KeptPlace, checkpoint_at};
 use crate::status::position;
 
 /// Requests that may wait for a mapping's keeper.
@@ -143,22 +143,12 @@ impl StoredPositions {
         let mut commits = JoinSet::new();
         for (track, bound) in places {
             let (store, lease) = (Arc::clone(&self.store), lease.clone());
-            commits.spawn(async move { store.commit(&lease, &TrackKey(track.0), at(bound).encode()).await });
+            commits.spawn(async move {
+                store.commit(&lease, &TrackKey(track.0), checkpoint_at(bound).encode()).await
+            });
         }
         commits.join_all().await.into_iter().collect::<Result<(), _>>()?;
         Ok(())
-    }
-}
-
-/// A track on which nothing but its bound is known.
-fn at(bound: Watermark) -> Checkpoint {
-    match bound {
-        Watermark::Origin(origin) => Checkpoint::at_origin(origin),
-        // Any origin does: the position takes its place.
-        Watermark::At(position) => {
-            let origin = forebay_batcher::Origin(forebay_batcher::ShortBytes::new(b""));
-            Checkpoint { watermark: Watermark::At(position), ..Checkpoint::at_origin(origin) }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the tracks of a mapping durably stand, as values and for operators.
 
-use forebay_batcher::{Checkpoint, OpenSlice, Position, Watermark};
+use forebay_batcher::{Checkpoint, OpenSlice, Origin, Position, ShortBytes, Watermark};
 use forebay_pollers::{Stand, Standing, TrackName};
 use serde::Serialize;
 
@@ -22,12 +22,29 @@ impl KeptPlace {
     pub fn stand(&self) -> Option<Stand> {
         // Nothing is guessed of a place that is lost: its backlog is left out.
         let checkpoint = self.checkpoint.as_ref().ok()?;
-        let standing = if checkpoint.ended { Standing::Ended } else { Standing::Open };
-        Some(Stand { track: self.track.clone(), bound: checkpoint.watermark.clone(), standing })
+        Some(stand_at(&self.track, checkpoint))
     }
 }
 
-/// The same, as `/v1/` shows it.
+/// Where a track stands by its checkpoint.
+pub(crate) fn stand_at(track: &TrackName, checkpoint: &Checkpoint) -> Stand {
+    let standing = if checkpoint.ended { Standing::Ended } else { Standing::Open };
+    Stand { track: track.clone(), bound: checkpoint.watermark.clone(), standing }
+}
+
+/// A track on which nothing but its bound is known.
+pub(crate) fn checkpoint_at(bound: Watermark) -> Checkpoint {
+    match bound {
+        Watermark::Origin(origin) => Checkpoint::at_origin(origin),
+        // Any origin does: the position takes its place.
+        Watermark::At(position) => {
+            let origin = Origin(ShortBytes::new(b""));
+            Checkpoint { watermark: Watermark::At(position), ..Checkpoint::at_origin(origin) }
+        }
+    }
+}
+
+/// A place, as `/v1/` shows it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct TrackPosition {
     track: String,

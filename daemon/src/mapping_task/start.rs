@@ -2,14 +2,18 @@
 //! written before it is Enabled.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use forebay_batcher::{Checkpoint, Kept, Position, TrackTable};
 use forebay_checkpoints::{KeptTrack, Lease, StoreError, TrackKey};
 use forebay_config::Code;
-use forebay_pollers::{Feed, Source, SourceError, Subscriber, Subscription, TrackName};
+use forebay_pollers::{Feed, Source, SourceError, Stand, Subscriber, Subscription, TrackName};
+use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use super::wiring::Wiring;
+use crate::positions::{checkpoint_at, stand_at};
+use crate::status::position;
 
 /// Events that may wait for a mapping's loop; what has no room waits in the feed.
 const EVENTS_MAX: usize = 64;
@@ -75,7 +79,10 @@ pub(super) async fn start(wiring: &Wiring) -> Result<Started, LifeError> {
     let kept = wiring.store.load(&lease).await?;
     let feed = wiring.feeds.join(&*wiring.source, &wiring.id.0).await?;
     let kept = match kept {
-        Some(rows) => rows.into_iter().map(|row| resume(wiring, feed.source().as_ref(), row)).collect(),
+        Some(rows) => {
+            let kept = rows.into_iter().map(|row| resume(wiring, feed.source().as_ref(), row)).collect();
+            follow_others(wiring, &lease, &feed, kept).await?
+        }
         None => create(wiring, &lease, &feed).await?,
     };
     let mut tracks = TrackTable::new(kept);
@@ -144,6 +151,42 @@ fn resume(wiring: &Wiring, source: &dyn Source, row: KeptTrack) -> (TrackName, K
         );
     }
     (track, kept)
+}
+
+/// Goes on where others have put tracks meanwhile, with the source's own tools; durably, before anything runs.
+async fn follow_others(
+    wiring: &Wiring,
+    lease: &Lease,
+    feed: &Feed,
+    mut kept: BTreeMap<TrackName, Kept>,
+) -> Result<BTreeMap<TrackName, Kept>, LifeError> {
+    let stand = |(track, kept): (&TrackName, &Kept)| match kept {
+        Kept::Checkpoint(checkpoint) => Some(stand_at(track, checkpoint)),
+        // What is lost stays so until somebody says here where it goes on.
+        Kept::Lost(_) => None,
+    };
+    let stands: Vec<Stand> = kept.iter().filter_map(stand).collect();
+    let places = feed.source().explorer().places_set(&wiring.id.0, &stands).await?;
+    // Side by side, so that they share their syncs.
+    let mut commits = JoinSet::new();
+    for (track, bound) in places {
+        let was = stands.iter().find(|it| it.track == track).and_then(|it| position(&it.bound));
+        info!(
+            code = "FB-0432",
+            mapping = wiring.id.0,
+            track = track.0,
+            was,
+            at = position(&bound),
+            "position taken over from the source, where it was set"
+        );
+        let checkpoint = checkpoint_at(bound);
+        let (store, lease, bytes) = (Arc::clone(&wiring.store), lease.clone(), checkpoint.encode());
+        let key = TrackKey(track.0.clone());
+        commits.spawn(async move { store.commit(&lease, &key, bytes).await });
+        kept.insert(track, Kept::Checkpoint(Box::new(checkpoint)));
+    }
+    commits.join_all().await.into_iter().collect::<Result<(), _>>()?;
+    Ok(kept)
 }
 
 /// A checkpoint with the ends of its stretches as the source writes positions today.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_batcher::Watermark;
+
 use super::failure::KafkaFailure;
 use super::group::GroupTerms;
+use super::note::GroupOffset;
 use super::page::PageBuilder;
 use super::partition::KafkaPartition;
 use super::topics::TopicChoice;
@@ -56,16 +59,16 @@ pub(super) trait Brokers: Send + Sync {
         &'a self,
         group: &'a str,
         partitions: &'a [KafkaPartition],
-    ) -> BoxFuture<'a, Result<EachPartition<Option<u64>>, KafkaFailure>>;
-    /// A group's next offset in a partition: it is told soon, and only the last one counts.
-    fn commit(&self, group: &str, partition: &KafkaPartition, next: u64);
+    ) -> BoxFuture<'a, Result<EachPartition<Option<GroupOffset>>, KafkaFailure>>;
+    /// What is finished of a partition: its group is told soon, and only the last one counts.
+    fn commit(&self, group: &str, partition: &KafkaPartition, at: &Watermark);
     /// Tells what was not told yet of a group, and forgets it. Ends when that is done, or has taken too long.
     fn leave<'a>(&'a self, group: &'a str) -> BoxFuture<'a, ()>;
     /// Commits offsets for a group that nobody is in; refused where somebody is.
     fn propose<'a>(
         &'a self,
         group: &'a str,
-        offsets: Vec<(KafkaPartition, u64)>,
+        offsets: Vec<(KafkaPartition, GroupOffset)>,
     ) -> BoxFuture<'a, Result<(), KafkaFailure>>;
     /// Joins a group as one of its members.
     fn join(

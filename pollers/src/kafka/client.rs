@@ -16,6 +16,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
+use forebay_batcher::Watermark;
 use forebay_clients::BrokerAccess;
 use rdkafka::ClientConfig;
 
@@ -26,6 +27,7 @@ use self::owner::PartitionClient;
 use super::brokers::{Brokers, EachPartition, Fetch, OffsetAt, ToldTopic, TopicsAsked};
 use super::failure::KafkaFailure;
 use super::group::GroupTerms;
+use super::note::GroupOffset;
 use super::partition::KafkaPartition;
 use super::topics::TopicChoice;
 use crate::source::{BoxFuture, Membership};
@@ -170,12 +172,12 @@ impl Brokers for KafkaCluster {
         &'a self,
         group: &'a str,
         partitions: &'a [KafkaPartition],
-    ) -> BoxFuture<'a, Result<EachPartition<Option<u64>>, KafkaFailure>> {
+    ) -> BoxFuture<'a, Result<EachPartition<Option<GroupOffset>>, KafkaFailure>> {
         Box::pin(self.groups.committed(group, partitions))
     }
 
-    fn commit(&self, group: &str, partition: &KafkaPartition, next: u64) {
-        self.groups.commit(group, partition, next);
+    fn commit(&self, group: &str, partition: &KafkaPartition, at: &Watermark) {
+        self.groups.commit(group, partition, at);
     }
 
     fn leave<'a>(&'a self, group: &'a str) -> BoxFuture<'a, ()> {
@@ -185,7 +187,7 @@ impl Brokers for KafkaCluster {
     fn propose<'a>(
         &'a self,
         group: &'a str,
-        offsets: Vec<(KafkaPartition, u64)>,
+        offsets: Vec<(KafkaPartition, GroupOffset)>,
     ) -> BoxFuture<'a, Result<(), KafkaFailure>> {
         Box::pin(self.groups.propose(group, offsets))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use forebay_batcher::Record;
+use forebay_batcher::{Record, Watermark};
 use forebay_clients::BrokerFailure;
 use serde_json::{Value, json};
 
@@ -12,8 +12,10 @@ use super::brokers::{Brokers, EachPartition, Fetch, OffsetAt, ToldTopic, TopicsA
 use super::event::{EventChoice, KafkaFormat};
 use super::failure::KafkaFailure;
 use super::group::GroupTerms;
+use super::note::GroupOffset;
 use super::page::{GivenRecord, PageBuilder, TimeKind};
 use super::partition::KafkaPartition;
+use super::resets::ResetChoice;
 use super::schema_reading::SchemaReading;
 use super::source::{KafkaSource, no_topic};
 use super::topics::TopicChoice;
@@ -62,7 +64,7 @@ impl FakeLog {
 #[derive(Default)]
 struct FakeClusterState {
     topics: BTreeMap<String, Vec<FakeLog>>,
-    committed: BTreeMap<(String, KafkaPartition), u64>,
+    committed: BTreeMap<(String, KafkaPartition), GroupOffset>,
     left: Vec<String>,
     /// Members come first, and have committed this.
     members_first: Option<Vec<(KafkaPartition, u64)>>,
@@ -114,11 +116,12 @@ impl FakeCluster {
     }
 
     pub(super) fn set_committed(&self, group: &str, partition: &KafkaPartition, next: u64) {
-        self.state().committed.insert((group.to_owned(), partition.clone()), next);
+        let set = GroupOffset { next, note: String::new() };
+        self.state().committed.insert((group.to_owned(), partition.clone()), set);
     }
 
     pub(super) fn committed_of(&self, group: &str, partition: &KafkaPartition) -> Option<u64> {
-        self.state().committed.get(&(group.to_owned(), partition.clone())).copied()
+        self.state().committed.get(&(group.to_owned(), partition.clone())).map(|it| it.next)
     }
 
     /// The groups that were left.
@@ -161,6 +164,13 @@ impl FakeCluster {
         self.any_source(topics, event, None, terms)
     }
 
+    /// The same, for mappings that go on from what is kept here whatever groups say.
+    pub(super) fn ignoring(&self, topics: TopicChoice) -> Arc<dyn Source> {
+        let event = EventChoice::default();
+        let format = KafkaFormat::new("b-1:9092,b-2:9092", event);
+        Arc::new(KafkaSource { resets: ResetChoice::Ignored, ..self.plain_source(topics, format) })
+    }
+
     fn any_source(
         &self,
         topics: TopicChoice,
@@ -173,15 +183,20 @@ impl FakeCluster {
             Some(_) => KafkaFormat::rendering(servers, event, SchemaReading::renderer()),
             None => KafkaFormat::new(servers, event),
         };
-        Arc::new(KafkaSource {
+        Arc::new(KafkaSource { schemas, terms, ..self.plain_source(topics, format) })
+    }
+
+    fn plain_source(&self, topics: TopicChoice, format: KafkaFormat) -> KafkaSource {
+        KafkaSource {
             brokers: Arc::new(self.clone()),
             what: format!("topics {topics}"),
             topics,
             group: None,
-            schemas,
-            terms,
+            resets: ResetChoice::default(),
+            schemas: None,
+            terms: None,
             format,
-        })
+        }
     }
 }
 
@@ -239,27 +254,31 @@ impl Brokers for FakeCluster {
         &'a self,
         group: &'a str,
         partitions: &'a [KafkaPartition],
-    ) -> BoxFuture<'a, Result<EachPartition<Option<u64>>, KafkaFailure>> {
+    ) -> BoxFuture<'a, Result<EachPartition<Option<GroupOffset>>, KafkaFailure>> {
         Box::pin(async move {
             let state = self.asked()?;
-            let of = |it: &KafkaPartition| state.committed.get(&(group.to_owned(), it.clone())).copied();
+            let of = |it: &KafkaPartition| state.committed.get(&(group.to_owned(), it.clone())).cloned();
             Ok(partitions.iter().map(|it| Ok(of(it))).collect())
         })
     }
 
-    fn commit(&self, group: &str, partition: &KafkaPartition, next: u64) {
-        self.set_committed(group, partition, next);
+    fn commit(&self, group: &str, partition: &KafkaPartition, at: &Watermark) {
+        let following = GroupOffset::following(at).unwrap();
+        self.state().committed.insert((group.to_owned(), partition.clone()), following);
     }
 
     fn propose<'a>(
         &'a self,
         group: &'a str,
-        offsets: Vec<(KafkaPartition, u64)>,
+        offsets: Vec<(KafkaPartition, GroupOffset)>,
     ) -> BoxFuture<'a, Result<(), KafkaFailure>> {
         Box::pin(async move {
             let mut state = self.asked()?;
             if let Some(taken) = state.members_first.take() {
-                state.committed.extend(taken.into_iter().map(|(it, next)| ((group.to_owned(), it), next)));
+                let of = |next| GroupOffset { next, note: String::new() };
+                state
+                    .committed
+                    .extend(taken.into_iter().map(|(it, next)| ((group.to_owned(), it), of(next))));
                 return Err(KafkaFailure::Told {
                     kind: BrokerFailure::Other,
                     said: "it has members".to_owned(),

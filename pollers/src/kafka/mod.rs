@@ -15,11 +15,13 @@ mod failure;
 mod fake;
 mod group;
 mod joining;
+mod note;
 mod page;
 mod partition;
 mod place;
 mod reader;
 mod registry_words;
+mod resets;
 #[cfg(feature = "schemas")]
 mod schema_reading;
 #[cfg(not(feature = "schemas"))]

@@ -16,6 +16,7 @@ use super::client::{Isolation, KafkaCluster};
 use super::event::{EventChoice, KafkaFormat, NullValue};
 use super::failure::KafkaFailure;
 use super::group::{self, GroupTerms};
+use super::resets::ResetChoice;
 use super::schema_reading::SchemaReading;
 use super::source::KafkaSource;
 use super::topics::{TopicChoice, is_topic};
@@ -23,10 +24,13 @@ use crate::source::{BoxFuture, Source, SourceError, SourceSettings};
 
 /// A topic, a pattern or a group is not written as it must be.
 const BAD_TOPIC: Code = Code("FB-0385");
+/// Both cannot be obeyed.
+const BAD_RESETS: Code = Code("FB-0431");
 const GROUP_CHARS_MAX: usize = 200;
 
 const NULL_VALUES: &[&str] = &["null", "absent"];
 const KEYLESS: &[&str] = &["in_order", "any_lane"];
+const RESETS: &[&str] = &["followed", "ignored"];
 const ISOLATION: &[&str] = &["read_committed", "read_uncommitted"];
 
 /// The same for `explain`, the schema and the manual.
@@ -49,6 +53,12 @@ pub(super) static SPECS: LazyLock<Vec<SettingSpec>> = LazyLock::new(|| {
             Shape::Text,
             DefaultValue::Absent("the mapping's name"),
             "The consumer group whose committed offsets follow what is finished, for tools that show lag. What it has committed before the mapping is made goes before `starting_position`. Without `group` no consumer may be in it; with it only the same mapping on other nodes.",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.offset_resets",
+            Shape::Word(RESETS),
+            DefaultValue::Word(RESETS[0]),
+            "Which place wins when somebody has committed another offset for the group while the mapping did not run, such as by `kafka-consumer-groups.sh --reset-offsets` while it was paused: with `followed` that offset, with `ignored` the position that is kept here. Not with `group`, whose members always follow it.",
         ),
         SettingSpec::new(
             "event_source_mappings[].source.kafka.isolation_level",
@@ -87,6 +97,7 @@ pub(super) struct KafkaSettings {
     topics: TopicChoice,
     group: Option<String>,
     terms: Option<GroupTerms>,
+    resets: ResetChoice,
     isolation: Isolation,
     event: EventChoice,
     registry: Option<SchemaRegistrySettings>,
@@ -106,6 +117,7 @@ impl KafkaSettings {
             let topics = fields.optional("topics", read_topics);
             let pattern = fields.optional("topic_pattern", read_pattern);
             let group = fields.optional("consumer_group_id", read_group);
+            let resets = fields.optional("offset_resets", read_resets);
             let isolation = fields.optional("isolation_level", |it| {
                 it.word(&[(ISOLATION[0], Isolation::Committed), (ISOLATION[1], Isolation::Uncommitted)])
             });
@@ -122,11 +134,13 @@ impl KafkaSettings {
                 Some(None)
             };
             one_choice(fields);
+            one_follower(fields);
             Some(Self {
                 brokers: brokers?,
                 topics: topics.or(pattern)?,
                 group,
                 terms: terms?,
+                resets: resets.unwrap_or_default(),
                 isolation: isolation.unwrap_or_default(),
                 event: EventChoice {
                     cluster_arn,
@@ -154,6 +168,20 @@ fn one_choice(fields: &mut Fields<'_>) {
         }
         (true, None) | (false, _) => {}
     }
+}
+
+/// Notes when a member is told not to follow its group.
+fn one_follower(fields: &mut Fields<'_>) {
+    let place = fields.key("offset_resets").map(|it| it.place.clone());
+    if let Some(place) = place.filter(|_| fields.has("group")) {
+        let path = format!("{}.offset_resets", fields.path());
+        let message = "a member of a group goes on where the group stands, and nowhere else";
+        fields.push(Finding::new(BAD_RESETS, path, &place, message).fix("remove `offset_resets` or `group`"));
+    }
+}
+
+fn read_resets(it: Item<'_, '_>) -> Option<ResetChoice> {
+    it.word(&[(RESETS[0], ResetChoice::Followed), (RESETS[1], ResetChoice::Ignored)])
 }
 
 fn read_topics(mut it: Item<'_, '_>) -> Option<TopicChoice> {
@@ -219,7 +247,7 @@ impl SourceSettings for KafkaSettings {
         let servers = self.brokers.bootstrap_servers.join(",");
         let group = self.group.as_ref().map(|it| format!(" group={it}")).unwrap_or_default();
         // How it is reached holds references to secrets and no secret; people need not read it.
-        let mut rest = format!("{:?} {:?} {:?}", self.brokers, self.isolation, self.event);
+        let mut rest = format!("{:?} {:?} {:?} {:?}", self.brokers, self.isolation, self.event, self.resets);
         rest.extend(self.registry.iter().map(|it| format!(" {it:?}")));
         rest.extend(self.terms.iter().map(|it| format!(" {it:?}")));
         let digest = hex::encode(&Sha256::digest(rest)[..4]);
@@ -261,6 +289,7 @@ impl SourceSettings for KafkaSettings {
                 topics: self.topics.clone(),
                 group: self.group.clone(),
                 terms: self.terms.clone(),
+                resets: self.resets,
                 format,
                 schemas,
                 what,

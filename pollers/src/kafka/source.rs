@@ -12,9 +12,11 @@ use super::brokers::{Brokers, OffsetAt};
 use super::event::KafkaFormat;
 use super::failure::KafkaFailure;
 use super::group::GroupTerms;
+use super::note::GroupOffset;
 use super::partition::KafkaPartition;
 use super::place::KafkaPlace;
 use super::reader::KafkaReader;
+use super::resets::ResetChoice;
 use super::schema_reading::SchemaReading;
 use super::topics::TopicChoice;
 use crate::source::{
@@ -36,6 +38,8 @@ pub(super) struct KafkaSource {
     pub(super) topics: TopicChoice,
     /// The group that is told how far a mapping is; `None` for one of the mapping's name.
     pub(super) group: Option<String>,
+    /// Whether what others commit for a group counts; who is a member follows its group in any case.
+    pub(super) resets: ResetChoice,
     /// How mappings are members of their groups; `None` where they are in none.
     pub(super) terms: Option<GroupTerms>,
     pub(super) format: KafkaFormat,
@@ -126,7 +130,7 @@ impl KafkaSource {
         &self,
         group: &str,
         partitions: &[KafkaPartition],
-    ) -> Result<Vec<Option<u64>>, SourceError> {
+    ) -> Result<Vec<Option<GroupOffset>>, SourceError> {
         let told = |error: KafkaFailure| error.on(&format!("group {group}"));
         let committed = self.brokers.committed(group, partitions).await.map_err(told)?;
         committed.into_iter().collect::<Result<_, _>>().map_err(told)
@@ -145,8 +149,10 @@ impl KafkaSource {
         let mut committed = self.committed_by(group, &partitions).await?;
         let fresh = partitions.iter().zip(&committed).zip(&begun);
         let fresh = fresh.filter(|((_, committed), _)| committed.is_none());
-        let fresh = fresh.filter_map(|((partition, _), place)| Some((partition.clone(), place.next()?)));
-        let fresh: Vec<(KafkaPartition, u64)> = fresh.collect();
+        let offset = |next| GroupOffset { next, note: String::new() };
+        let fresh =
+            fresh.filter_map(|((partition, _), place)| Some((partition.clone(), offset(place.next()?))));
+        let fresh: Vec<(KafkaPartition, GroupOffset)> = fresh.collect();
         if !fresh.is_empty()
             && let Err(error) = self.brokers.propose(group, fresh).await
         {
@@ -157,9 +163,10 @@ impl KafkaSource {
             committed = self.committed_by(group, &partitions).await?;
         }
         self.brokers.leave(group).await;
-        let place = |((partition, committed), begun): ((&KafkaPartition, Option<u64>), KafkaPlace)| {
-            (partition.track(), committed.map_or(begun, KafkaPlace::Offset).to_origin())
-        };
+        let place =
+            |((partition, committed), begun): ((&KafkaPartition, Option<GroupOffset>), KafkaPlace)| {
+                (partition.track(), committed.map_or(begun, |it| KafkaPlace::Offset(it.next)).to_origin())
+            };
         Ok(partitions.iter().zip(committed).zip(begun).map(place).collect())
     }
 }
@@ -234,9 +241,10 @@ impl Tracks for KafkaSource {
     }
 
     fn committed(&self, mapping: &str, track: &TrackName, at: &Watermark) {
-        let next = KafkaPlace::of(at).and_then(KafkaPlace::next);
-        if let (Some(partition), Some(next)) = (KafkaPartition::of_track(track), next) {
-            self.brokers.commit(self.group_of(mapping), &partition, next);
+        // Who stands at the first record that is there has no offset to tell.
+        let has_next = KafkaPlace::of(at).and_then(KafkaPlace::next).is_some();
+        if let Some(partition) = KafkaPartition::of_track(track).filter(|_| has_next) {
+            self.brokers.commit(self.group_of(mapping), &partition, at);
         }
     }
 
@@ -276,6 +284,7 @@ impl Explorer for KafkaSource {
             }
             let partitions = self.find_all(start).await?;
             let committed = self.committed_by(group, &partitions).await?;
+            self.sign(group, &partitions, &committed).await?;
             let fresh: Vec<KafkaPartition> = partitions
                 .iter()
                 .zip(&committed)
@@ -283,11 +292,24 @@ impl Explorer for KafkaSource {
                 .map(|(it, _)| it.clone())
                 .collect();
             let begun: BTreeMap<_, _> = fresh.iter().zip(self.begin(&fresh, start).await?).collect();
-            let place = |(partition, committed): (&KafkaPartition, Option<u64>)| {
+            let place = |(partition, committed): (&KafkaPartition, Option<GroupOffset>)| {
                 let begun = begun.get(partition).copied().unwrap_or(KafkaPlace::First);
-                (partition.track(), committed.map_or(begun, KafkaPlace::Offset).to_origin())
+                (partition.track(), committed.map_or(begun, |it| KafkaPlace::Offset(it.next)).to_origin())
             };
             Ok(partitions.iter().zip(committed).map(place).collect())
+        })
+    }
+
+    fn places_set<'a>(
+        &'a self,
+        mapping: &'a str,
+        stands: &'a [Stand],
+    ) -> BoxFuture<'a, Result<Vec<(TrackName, Watermark)>, SourceError>> {
+        Box::pin(async move {
+            if self.terms.is_some() || self.resets == ResetChoice::Ignored {
+                return Ok(Vec::new());
+            }
+            self.take_over(self.group_of(mapping), stands).await
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_batcher::{Place, Record, TrackIdx, Watermark};
+use forebay_batcher::{Place, Position, Record, TrackIdx, Watermark};
 use forebay_config::document::{Document, Format};
 use forebay_config::{Node, StartingPosition};
 use futures_util::FutureExt as _;
@@ -185,6 +185,50 @@ async fn what_the_group_has_committed_goes_before_the_starting_position() {
         read.push(texts(&read_rest(source.as_ref(), &name, &Watermark::Origin(origin)).await));
     }
     assert_eq!(read, [vec!["b", "c"], vec![]]);
+}
+
+/// Where the group says that the only track goes on, which is kept at `kept`.
+async fn set_place(source: &dyn Source, kept: &Watermark) -> Option<u64> {
+    let stand = Stand { track: track(), bound: kept.clone(), standing: Standing::Open };
+    let mut set = source.explorer().places_set("m", &[stand]).await.unwrap();
+    let (name, place) = set.pop()?;
+    assert_eq!(name, track());
+    place.position().and_then(Position::as_number)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_that_somebody_set_for_the_group_is_taken_over_once() {
+    let (cluster, source) = cluster(&["a", "b", "c"]);
+    let it = source.as_ref();
+    let all = behind_all(it).await;
+    assert_eq!(set_place(it, &all).await, None, "the group has nothing");
+    it.tracks().unwrap().committed("m", &track(), &first(it));
+    it.tracks().unwrap().committed("m", &track(), &Watermark::At(Position::number(1)));
+    assert_eq!(set_place(it, &all).await, None, "our own offset lags");
+    cluster.set_committed("m", &partition("t", 0), 1);
+    assert_eq!(set_place(it, &all).await, Some(1));
+    assert_eq!(set_place(it, &all).await, Some(1), "it was not kept: whoever took it over was killed");
+    let further = Watermark::At(Position::number(2));
+    assert_eq!(set_place(it, &further).await, None, "it was kept, and more was finished");
+    cluster.set_committed("m", &partition("t", 0), 1);
+    cluster.set_members_first(Vec::new());
+    assert_eq!(set_place(it, &all).await, None, "what members commit is not set by a tool");
+    assert_eq!(set_place(it, &all).await, Some(1), "they are gone");
+    assert_eq!(set_place(shared(&cluster).as_ref(), &all).await, None, "members follow their group anyway");
+    let ignoring = cluster.ignoring(named("t"));
+    cluster.set_committed("m", &partition("t", 0), 2);
+    assert_eq!(set_place(ignoring.as_ref(), &all).await, None, "the setting says so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_mapping_began_with_is_no_offset_that_was_set_later() {
+    let (cluster, source) = cluster(&["a", "b", "c"]);
+    cluster.set_committed("m", &partition("t", 0), 1);
+    source.explorer().origins_for("m", StartingPosition::Latest).await.unwrap();
+    // It was killed before the group heard how far it was.
+    assert_eq!(set_place(source.as_ref(), &behind_all(source.as_ref()).await).await, None);
+    cluster.set_committed("m", &partition("t", 0), 0);
+    assert_eq!(set_place(source.as_ref(), &behind_all(source.as_ref()).await).await, Some(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -454,6 +498,7 @@ fn settings_name_brokers_and_topics_and_differ_in_what_is_read() {
     for more in [
         "consumer_group_id: g",
         "isolation_level: read_uncommitted",
+        "offset_resets: ignored",
         "null_values: absent",
         "keyless_records: any_lane",
         "tls: {}",
@@ -494,6 +539,7 @@ fn a_group_is_obeyed_or_refused() {
     for wrong in ["a b", "é"] {
         assert_eq!(code(&format!("group: {{ instance_id: '{wrong}' }}")), ["FB-0399"], "{wrong}");
     }
+    assert_eq!(code("group: {}\noffset_resets: ignored"), ["FB-0431"]);
     assert_eq!(code("group: { heartbeat_interval: 3 }"), ["FB-0104"]);
     assert_eq!(code("group: { protocol: share }"), ["FB-0106"]);
     assert_eq!(code("group: { rebalance_timeout: 901 }").len(), 1);

@@ -30,6 +30,15 @@ pub trait Explorer: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<(TrackName, Origin)>, SourceError>> {
         self.origins(start)
     }
+    /// Where somebody put tracks of a mapping that did not run, by tools of the source's own; asked before it goes on
+    /// from where it stood. Those that are left out go on as they stood.
+    fn places_set<'a>(
+        &'a self,
+        _mapping: &'a str,
+        _stands: &'a [Stand],
+    ) -> BoxFuture<'a, Result<Vec<(TrackName, Watermark)>, SourceError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// Where each track that `known` holds, and that the source still has, begins for `start`, under the
     /// names of `known`; and so for tracks that are new.
     fn places<'a>(

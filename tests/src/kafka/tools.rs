@@ -70,6 +70,16 @@ pub fn describe_members(bootstrap: &str, group: &str) -> Vec<usize> {
     counts
 }
 
+/// Puts a group at an offset of all partitions of a topic, as `kafka-consumer-groups.sh --reset-offsets` does.
+///
+/// # Panics
+/// When the tool fails, with what it said.
+pub fn reset_offsets(bootstrap: &str, group: &str, topic: &str, offset: u64) {
+    let offset = offset.to_string();
+    let reset = ["--reset-offsets", "--execute", "--group", group, "--topic", topic, "--to-offset", &offset];
+    run("consumer.group.ConsumerGroupCommand", &[&["--bootstrap-server", bootstrap][..], &reset].concat());
+}
+
 /// Runs a tool to its end; what it said.
 ///
 /// # Panics

@@ -9,11 +9,13 @@ use forebay_clients::{BrokerContext, BrokerFailure, caught, shortened};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::owner::{KafkaConsumer, PartitionClient};
 use crate::kafka::brokers::{EachPartition, OffsetAt, ToldTopic};
 use crate::kafka::failure::KafkaFailure;
+use crate::kafka::note::GroupOffset;
 use crate::kafka::partition::KafkaPartition;
 use crate::kafka::source::no_topic;
 
@@ -95,7 +97,7 @@ pub(super) fn offsets(
     };
     let list = list(partitions.iter().map(|it| (it, time)))?;
     let told = patiently(consumer, |wait| consumer.offsets_for_times(list.clone(), wait))?;
-    let told = each(&told, partitions, |offset| match offset {
+    let told = each(&told, partitions, |element| match element.offset() {
         Offset::Offset(offset) => u64::try_from(offset).ok(),
         // No record is of that time or later.
         _ => None,
@@ -112,11 +114,14 @@ pub(super) fn offsets(
 pub(super) fn committed(
     consumer: &KafkaConsumer,
     partitions: &[KafkaPartition],
-) -> Result<EachPartition<Option<u64>>, KafkaFailure> {
+) -> Result<EachPartition<Option<GroupOffset>>, KafkaFailure> {
     let list = list(partitions.iter().map(|it| (it, Offset::Invalid)))?;
     let told = patiently(consumer, |wait| consumer.committed_offsets(list.clone(), wait))?;
-    Ok(each(&told, partitions, |offset| match offset {
-        Offset::Offset(offset) => u64::try_from(offset).ok(),
+    Ok(each(&told, partitions, |element| match element.offset() {
+        Offset::Offset(offset) => {
+            let next = u64::try_from(offset).ok()?;
+            Some(GroupOffset { next, note: element.metadata().to_owned() })
+        }
         _ => None,
     }))
 }
@@ -142,7 +147,7 @@ pub(super) fn list<'a>(
 fn each<T>(
     told: &TopicPartitionList,
     partitions: &[KafkaPartition],
-    read: impl Fn(Offset) -> Option<T>,
+    read: impl Fn(&TopicPartitionListElem<'_>) -> Option<T>,
 ) -> EachPartition<Option<T>> {
     let elements = told.elements();
     let by_name: BTreeMap<(&str, i32), _> =
@@ -152,7 +157,7 @@ fn each<T>(
             return Err(of_code(RDKafkaErrorCode::UnknownPartition));
         };
         element.error().map_err(|error| failure(&error))?;
-        Ok(read(element.offset()))
+        Ok(read(element))
     };
     partitions.iter().map(of).collect()
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use forebay_batcher::Watermark;
 use forebay_clients::{BrokerAccess, BrokerError, BrokerFailure};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use tokio::sync::oneshot;
 
@@ -14,6 +16,7 @@ use super::ask;
 use super::owner::KafkaConsumer;
 use crate::kafka::brokers::EachPartition;
 use crate::kafka::failure::KafkaFailure;
+use crate::kafka::note::GroupOffset;
 use crate::kafka::partition::KafkaPartition;
 
 /// How often groups are told.
@@ -26,7 +29,9 @@ const FIRST_POLL: Duration = Duration::from_millis(100);
 const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// Offsets by partition.
-type Offsets = BTreeMap<KafkaPartition, u64>;
+type Offsets = BTreeMap<KafkaPartition, GroupOffset>;
+/// What is finished, by partition.
+type Finished = BTreeMap<KafkaPartition, Watermark>;
 
 /// The groups of a cluster, and the thread that tells them, once there is something to tell.
 pub(super) struct GroupOffsets {
@@ -43,7 +48,7 @@ struct GroupShared {
 #[derive(Default)]
 struct GroupState {
     /// What is to be told.
-    untold: BTreeMap<String, Offsets>,
+    untold: BTreeMap<String, Finished>,
     questions: Vec<GroupQuestion>,
     runs: bool,
     stops: bool,
@@ -54,7 +59,7 @@ enum GroupQuestion {
     Committed {
         group: String,
         partitions: Vec<KafkaPartition>,
-        answer: oneshot::Sender<Result<EachPartition<Option<u64>>, KafkaFailure>>,
+        answer: oneshot::Sender<Result<EachPartition<Option<GroupOffset>>, KafkaFailure>>,
     },
     Propose {
         group: String,
@@ -72,13 +77,13 @@ impl GroupOffsets {
         Self { access, shared: Arc::default() }
     }
 
-    pub(super) fn commit(&self, group: &str, partition: &KafkaPartition, next: u64) {
+    pub(super) fn commit(&self, group: &str, partition: &KafkaPartition, at: &Watermark) {
         let mut state = self.shared.lock();
-        let offsets = match state.untold.get_mut(group) {
-            Some(offsets) => offsets,
+        let finished = match state.untold.get_mut(group) {
+            Some(finished) => finished,
             None => state.untold.entry(group.to_owned()).or_default(),
         };
-        offsets.insert(partition.clone(), next);
+        finished.insert(partition.clone(), at.clone());
         drop(state);
         if let Err(error) = self.run() {
             tracing::warn!(code = "FB-0386", group, %error, "a group cannot be told how far its mapping is");
@@ -89,7 +94,7 @@ impl GroupOffsets {
         &self,
         group: &str,
         partitions: &[KafkaPartition],
-    ) -> Result<EachPartition<Option<u64>>, KafkaFailure> {
+    ) -> Result<EachPartition<Option<GroupOffset>>, KafkaFailure> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
@@ -104,7 +109,7 @@ impl GroupOffsets {
     pub(super) async fn propose(
         &self,
         group: &str,
-        offsets: Vec<(KafkaPartition, u64)>,
+        offsets: Vec<(KafkaPartition, GroupOffset)>,
     ) -> Result<(), KafkaFailure> {
         self.run()?;
         let (answer, answered) = oneshot::channel();
@@ -222,8 +227,8 @@ impl GroupTeller {
             }
             GroupQuestion::Leave { group, answer } => {
                 let untold = self.shared.lock().untold.remove(&group);
-                if let Some(offsets) = untold {
-                    self.tell(&group, offsets);
+                if let Some(finished) = untold {
+                    self.tell(&group, finished);
                 }
                 self.clients.remove(&group);
                 let _unheard = answer.send(());
@@ -233,13 +238,17 @@ impl GroupTeller {
 
     fn tell_all(&mut self) {
         let untold = std::mem::take(&mut self.shared.lock().untold);
-        for (group, offsets) in untold {
-            self.tell(&group, offsets);
+        for (group, finished) in untold {
+            self.tell(&group, finished);
         }
     }
 
     /// What could not be told is told with what comes next.
-    fn tell(&mut self, group: &str, offsets: Offsets) {
+    fn tell(&mut self, group: &str, finished: Finished) {
+        let following = |(partition, at): (&KafkaPartition, &Watermark)| {
+            Some((partition.clone(), GroupOffset::following(at)?))
+        };
+        let offsets: Offsets = finished.iter().filter_map(following).collect();
         let told = self.client(group).and_then(|it| commit(&it.consumer, &offsets));
         let was_failing = self.clients.get(group).is_some_and(|it| it.is_failing);
         if let Some(client) = self.clients.get_mut(group) {
@@ -256,8 +265,8 @@ impl GroupTeller {
         }
         let mut state = self.shared.lock();
         let untold = state.untold.entry(group.to_owned()).or_default();
-        for (partition, next) in offsets {
-            untold.entry(partition).or_insert(next);
+        for (partition, at) in finished {
+            untold.entry(partition).or_insert(at);
         }
     }
 
@@ -281,6 +290,11 @@ fn ended() -> KafkaFailure {
 }
 
 fn commit(consumer: &KafkaConsumer, offsets: &Offsets) -> Result<(), KafkaFailure> {
-    let list = ask::list(offsets.iter().map(|(partition, next)| (partition, ask::offset_at(*next))))?;
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (partition, offset) in offsets {
+        let mut element = list.add_partition(&partition.topic, partition.number);
+        element.set_offset(ask::offset_at(offset.next)).map_err(|error| ask::failure(&error))?;
+        element.set_metadata(&offset.note);
+    }
     consumer.commit(&list, CommitMode::Sync).map_err(|error| ask::failure(&error))
 }

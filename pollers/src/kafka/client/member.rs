@@ -2,7 +2,6 @@
 //! commits, and fetches nothing; partitions are read as any others.
 
 mod context;
-mod note;
 mod owner;
 mod ownership;
 

@@ -13,11 +13,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
 use super::context::{MemberContext, MemberHeard};
-use super::note::{self, CommittedPlace};
 use super::ownership::{CommitAnswer, DueCommit, Ownership, StartedPartition};
 use super::{MemberOrder, MemberShared, ask};
 use crate::kafka::failure::KafkaFailure;
 use crate::kafka::group::GroupTerms;
+use crate::kafka::note::{self, CommittedPlace};
 use crate::kafka::partition::KafkaPartition;
 use crate::kafka::place::KafkaPlace;
 use crate::kafka::source::no_topic;
