@@ -7,6 +7,7 @@
 
 mod context;
 mod error;
+mod msk;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -57,7 +58,10 @@ impl BrokerAccess {
             Some(BrokerSasl::Iam(own)) => Some(TokenSource::iam(own, clients).await?),
             Some(BrokerSasl::Password(..)) | None => None,
         };
-        let servers = settings.bootstrap_servers.join(",");
+        let servers = match &settings.cluster {
+            Some(cluster) => msk::ask(cluster, settings, clients).await?,
+            None => settings.bootstrap_servers.join(","),
+        };
         Ok(Self { servers, settings: known, tokens: tokens.map(Arc::new) })
     }
 

@@ -8,11 +8,16 @@ mod tests;
 
 use std::path::PathBuf;
 
-use crate::aws::{AwsScope, AwsSettings};
+use crate::aws::{Arn, AwsScope, AwsService, AwsSettings};
 use crate::secret_ref::SecretRef;
 
 /// What may be said of calls to AWS where brokers want IAM: nothing is called there but who gives credentials.
 pub const BROKER_AWS_SCOPE: AwsScope<'static> = AwsScope { services: &[], names_account: false };
+
+/// The service that says where the brokers of its clusters are.
+pub static MSK: AwsService = crate::aws_service!("kafka", "KAFKA", "MSK's `GetBootstrapBrokers`");
+/// What may be said of calls to MSK.
+pub const MSK_SCOPE: AwsScope<'static> = AwsScope { services: &[&MSK], names_account: false };
 
 /// How many rows [`broker_specs`](crate::broker_specs) has.
 pub const N_BROKER_SPECS: usize = 21;
@@ -23,12 +28,23 @@ pub const BROKER_MECHANISMS: &[&str] =
 /// How brokers are reached. Secrets are references: what stands here tells nobody anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerSettings {
-    /// `host:port` of brokers that tell where all of them are: one at least.
+    /// `host:port` of brokers that tell where all of them are: one at least, unless a cluster stands for them.
     pub bootstrap_servers: Vec<String>,
+    /// The cluster of MSK's that is asked where they are.
+    pub cluster: Option<Box<MskCluster>>,
     /// `None` for plain text.
     pub tls: Option<BrokerTls>,
     /// Who one is to them; `None` for nobody, or who a client's certificate says.
     pub sasl: Option<BrokerSasl>,
+}
+
+/// A cluster of MSK's that is asked where its brokers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MskCluster {
+    /// `arn:aws:kafka:region:account:cluster/name/uuid`
+    pub arn: Arn,
+    /// What MSK is called with, where that differs.
+    pub aws: AwsSettings,
 }
 
 /// TLS to brokers.

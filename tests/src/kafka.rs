@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod msk;
 mod node;
 pub mod records;
 pub mod secured;

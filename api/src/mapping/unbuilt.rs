@@ -6,12 +6,11 @@
 use forebay_config::aws::words::{AwsNamed, AwsStarts, AwsWords, no_rule};
 use serde_json::json;
 
-const OF_KAFKA: &[&str] = &["EventCount", "ErrorCount", "KafkaMetrics"];
 const STARTS: Option<AwsStarts> = Some(AwsStarts { at_timestamp: true, first_is_default: false });
 
 /// What is known of event sources: of those that are built in first, then of these.
 pub fn known_sources(built_in: impl IntoIterator<Item = &'static AwsWords>) -> Vec<&'static AwsWords> {
-    built_in.into_iter().chain([&MANAGED_KAFKA, &MQ, &DOCUMENT_DB]).collect()
+    built_in.into_iter().chain([&MQ, &DOCUMENT_DB]).collect()
 }
 
 /// What the others do not say is as here.
@@ -38,32 +37,5 @@ static DOCUMENT_DB: AwsWords = AwsWords {
     starts: STARTS,
     parameters: &["DocumentDBEventSourceConfig", "SourceAccessConfigurations"],
     required: &[],
-    ..MQ
-};
-
-static MANAGED_KAFKA: AwsWords = AwsWords {
-    what: "Kafka topics",
-    named: AwsNamed::Arn(|arn| arn.service == "kafka" && arn.resource.starts_with("cluster/")),
-    starts: STARTS,
-    parameters: &[
-        "AmazonManagedKafkaEventSourceConfig",
-        "BisectBatchOnFunctionError",
-        "DestinationConfig",
-        "FilterCriteria",
-        "FunctionResponseTypes",
-        "KMSKeyArn",
-        "LoggingConfig",
-        "MaximumRecordAgeInSeconds",
-        "MaximumRetryAttempts",
-        "MetricsConfig",
-        "ProvisionedPollerConfig",
-        "ProvisionedPollerConfig.PollerGroupName",
-        "SourceAccessConfigurations",
-        "Topics",
-    ],
-    metrics: OF_KAFKA,
-    required: &["topics"],
-    // Half a second of window, which has no member: it is shown once it was set.
-    defaults: |uuid| json!({ "BatchSize": 100, "AmazonManagedKafkaEventSourceConfig": { "ConsumerGroupId": uuid } }),
     ..MQ
 };

@@ -37,6 +37,14 @@ pub enum BrokerError {
     /// The code is that of the cause.
     #[error("credentials for the brokers cannot be had")]
     Aws(#[from] AwsError),
+    /// FB-0433
+    #[error("it is not known where the brokers of {arn} are: {why}")]
+    Cluster {
+        /// The cluster.
+        arn: String,
+        /// Why.
+        why: String,
+    },
     /// FB-0387
     #[error("librdkafka takes no such client: {0}")]
     Client(String),
@@ -60,6 +68,7 @@ impl BrokerError {
             Self::File { .. } => BrokerFailure::Tls.code(),
             Self::TokenTls(cause) => cause.code(),
             Self::Aws(cause) => cause.code(),
+            Self::Cluster { .. } => "FB-0433",
         }
     }
 
@@ -67,6 +76,8 @@ impl BrokerError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Secret(cause) => cause.is_transient(),
+            // Nobody can tell a cluster that is being made from one that never has such brokers.
+            Self::Cluster { .. } => true,
             Self::SecretShape { .. }
             | Self::File { .. }
             | Self::TokenTls(_)

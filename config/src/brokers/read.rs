@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     BROKER_AWS_SCOPE, BrokerCertificate, BrokerOAuth, BrokerRoots, BrokerSasl, BrokerSettings, BrokerTls,
-    BrokerUser, PasswordMechanism,
+    BrokerUser, MskCluster, PasswordMechanism,
 };
 use crate::address::judge_host;
 use crate::aws::AwsSettings;
@@ -34,10 +34,19 @@ impl BrokerSettings {
     /// Reads the settings of [`broker_specs`](crate::broker_specs) among those of a map that may hold others.
     /// Relative paths begin at `base`.
     pub fn read(fields: &mut Fields<'_>, base: &Path) -> Option<Self> {
-        let servers = fields.required("bootstrap_servers", read_servers);
+        Self::read_or_ask(fields, base, None)
+    }
+
+    /// The same, where a cluster of MSK's is asked for the brokers that are not written.
+    pub fn read_or_ask(fields: &mut Fields<'_>, base: &Path, cluster: Option<MskCluster>) -> Option<Self> {
+        let cluster = cluster.filter(|_| !fields.has("bootstrap_servers")).map(Box::new);
+        let servers = match &cluster {
+            Some(_) => Some(Vec::new()),
+            None => fields.required("bootstrap_servers", read_servers),
+        };
         let tls = read_group(fields, "tls", |it| read_tls(it, base));
         let sasl = read_group(fields, "sasl", |it| read_sasl(it, base));
-        Some(Self { bootstrap_servers: servers?, tls: tls?, sasl: sasl? })
+        Some(Self { bootstrap_servers: servers?, cluster, tls: tls?, sasl: sasl? })
     }
 }
 

@@ -15,6 +15,7 @@ mod failure;
 mod fake;
 mod group;
 mod joining;
+mod msk_words;
 mod note;
 mod page;
 mod partition;

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use forebay_clients::{BrokerAccess, Clients};
+use forebay_config::brokers::{MSK_SCOPE, MskCluster};
 use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
 use forebay_config::{
-    Arn, BrokerSettings, Code, Fields, Finding, Item, Node, SchemaRegistrySettings, broker_specs,
-    schema_registry_rows,
+    Arn, AwsSettings, BrokerSettings, Code, Fields, Finding, Item, Node, SchemaRegistrySettings,
+    broker_specs, schema_registry_rows,
 };
 use sha2::{Digest, Sha256};
 
@@ -16,6 +17,7 @@ use super::client::{Isolation, KafkaCluster};
 use super::event::{EventChoice, KafkaFormat, NullValue};
 use super::failure::KafkaFailure;
 use super::group::{self, GroupTerms};
+use super::msk_words::is_cluster;
 use super::resets::ResetChoice;
 use super::schema_reading::SchemaReading;
 use super::source::KafkaSource;
@@ -82,10 +84,17 @@ pub(super) static SPECS: LazyLock<Vec<SettingSpec>> = LazyLock::new(|| {
             "event_source_mappings[].source.kafka.cluster_arn",
             Shape::Text,
             DefaultValue::Absent("events say `SelfManagedKafka`"),
-            "The ARN of a cluster of MSK: events say `aws:kafka` and carry it as `eventSourceArn`. Nothing is called with it.",
+            "The ARN of a cluster of MSK: events say `aws:kafka` and carry it as `eventSourceArn`. Without `bootstrap_servers` MSK is asked where its brokers are (`GetBootstrapBrokers`).",
+        ),
+        SettingSpec::new(
+            "event_source_mappings[].source.kafka.aws",
+            Shape::Aws(MSK_SCOPE),
+            DefaultValue::Absent("what stands under the top level's `aws`"),
+            "What differs from the top level's `aws` where MSK is asked for the brokers of `cluster_arn`.",
         ),
     ];
-    let brokers = broker_specs!("event_source_mappings[].source.kafka");
+    let mut brokers = broker_specs!("event_source_mappings[].source.kafka");
+    brokers[0].default = DefaultValue::Absent("MSK is asked for those of `cluster_arn`; required without it");
     let registry = schema_registry_rows!("event_source_mappings[].source.kafka.schema_registry");
     brokers.into_iter().chain(own).chain(group::specs()).chain(registry).collect()
 });
@@ -113,7 +122,12 @@ impl KafkaSettings {
     /// Reads them, without IO.
     pub(super) fn parse(settings: &Node, base: &Path) -> Result<Self, Vec<Finding>> {
         Fields::read(settings, "source.kafka", |fields| {
-            let brokers = BrokerSettings::read(fields, base);
+            let cluster_arn = fields.optional("cluster_arn", read_arn);
+            let aws = fields.optional("aws", |it| AwsSettings::read(it, MSK_SCOPE, base));
+            not_asked(fields);
+            let cluster =
+                cluster_arn.as_ref().map(|arn| MskCluster { arn: arn.clone(), aws: aws.unwrap_or_default() });
+            let brokers = BrokerSettings::read_or_ask(fields, base, cluster);
             let topics = fields.optional("topics", read_topics);
             let pattern = fields.optional("topic_pattern", read_pattern);
             let group = fields.optional("consumer_group_id", read_group);
@@ -126,7 +140,6 @@ impl KafkaSettings {
             let null_value = fields.optional("null_values", |it| {
                 it.word(&[(NULL_VALUES[0], NullValue::Null), (NULL_VALUES[1], NullValue::Absent)])
             });
-            let cluster_arn = fields.optional("cluster_arn", read_arn);
             let registry = fields.optional("schema_registry", |it| read_registry(it, base));
             let terms = if fields.has("group") {
                 fields.optional("group", group::read).map(Some)
@@ -143,7 +156,7 @@ impl KafkaSettings {
                 resets: resets.unwrap_or_default(),
                 isolation: isolation.unwrap_or_default(),
                 event: EventChoice {
-                    cluster_arn,
+                    cluster_arn: cluster_arn.map(|it| it.to_string()),
                     null_value: null_value.unwrap_or_default(),
                     keyless_is_free: keyless.unwrap_or_default(),
                 },
@@ -232,10 +245,20 @@ fn read_registry(mut it: Item<'_, '_>, base: &Path) -> Option<SchemaRegistrySett
     SchemaRegistrySettings::read(it, base)
 }
 
-fn read_arn(mut it: Item<'_, '_>) -> Option<String> {
+/// Notes what MSK is to be asked with where it is not asked.
+fn not_asked(fields: &mut Fields<'_>) {
+    let place = fields.key("aws").map(|it| it.place.clone());
+    if let Some(place) = place.filter(|_| fields.has("bootstrap_servers") || !fields.has("cluster_arn")) {
+        let path = format!("{}.aws", fields.path());
+        let message = "is for a cluster of MSK that is asked for its brokers: `cluster_arn` without `bootstrap_servers`";
+        fields.push(Finding::new(Code::NOT_ALLOWED, path, &place, message).fix("remove it"));
+    }
+}
+
+fn read_arn(mut it: Item<'_, '_>) -> Option<Arn> {
     let text = it.again().text()?;
-    if Arn::parse(&text).is_some_and(|it| it.service == "kafka" && it.resource.starts_with("cluster/")) {
-        return Some(text);
+    if let Some(arn) = Arn::parse(&text).filter(is_cluster) {
+        return Some(arn);
     }
     let fix = "write `arn:aws:kafka:region:account:cluster/name/uuid`";
     it.wrong(BAD_TOPIC, "is no ARN of a cluster of MSK", Some(fix.to_owned()));
@@ -244,7 +267,10 @@ fn read_arn(mut it: Item<'_, '_>) -> Option<String> {
 
 impl SourceSettings for KafkaSettings {
     fn identity(&self) -> String {
-        let servers = self.brokers.bootstrap_servers.join(",");
+        let servers = match &self.brokers.cluster {
+            Some(cluster) => cluster.arn.to_string(),
+            None => self.brokers.bootstrap_servers.join(","),
+        };
         let group = self.group.as_ref().map(|it| format!(" group={it}")).unwrap_or_default();
         // How it is reached holds references to secrets and no secret; people need not read it.
         let mut rest = format!("{:?} {:?} {:?} {:?}", self.brokers, self.isolation, self.event, self.resets);

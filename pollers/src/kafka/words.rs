@@ -4,13 +4,14 @@ use forebay_config::aws::words::{AwsInConfig, AwsNamed, AwsStarts, AwsWords, no_
 use forebay_config::settings::{AwsMembers, is_nothing};
 use serde_json::{Value, json};
 
+use super::msk_words::MSK_CLUSTER;
 use super::registry_words::registry_in_config;
 
-pub(super) static ALL: [&AwsWords; 1] = [&OWN];
+pub(super) static ALL: [&AwsWords; 2] = [&OWN, &MSK_CLUSTER];
 
 const CONFIG: &str = "SelfManagedKafkaEventSourceConfig";
 
-static OWN: AwsWords = AwsWords {
+pub(super) static OWN: AwsWords = AwsWords {
     what: "Kafka topics",
     named: AwsNamed::Servers,
     is_queue: false,
@@ -46,23 +47,40 @@ static OWN: AwsWords = AwsWords {
 
 /// What a config file says under `source`.
 fn in_config(members: &AwsMembers) -> Result<Value, String> {
-    refuse_what_has_no_meaning(members)?;
     let servers = members.get("SelfManagedEventSource.Endpoints.KAFKA_BOOTSTRAP_SERVERS");
-    let mut source = json!({ "bootstrap_servers": servers, "topics": members.get("Topics") });
-    if let Some(group) = members.text("SelfManagedKafkaEventSourceConfig.ConsumerGroupId") {
+    let source = json!({ "bootstrap_servers": servers, "topics": members.get("Topics") });
+    topics_in_config(source, CONFIG, members, |_kind| true)
+}
+
+/// The same with all that is said of topics, whosever cluster it is: `config` is the structure of the source's own
+/// members, and `takes` says which types of access go with it.
+pub(super) fn topics_in_config(
+    mut source: Value,
+    config: &str,
+    members: &AwsMembers,
+    takes: impl Fn(&str) -> bool,
+) -> Result<Value, String> {
+    refuse_what_has_no_meaning(members)?;
+    if let Some(group) = members.text(&format!("{config}.ConsumerGroupId")) {
         source["consumer_group_id"] = group.into();
     }
-    if let Some(registry) =
-        registry_in_config(members.get("SelfManagedKafkaEventSourceConfig.SchemaRegistryConfig"))?
-    {
+    if let Some(registry) = registry_in_config(members.get(&format!("{config}.SchemaRegistryConfig")))? {
         source["schema_registry"] = registry;
     }
     let accesses = members.get("SourceAccessConfigurations").and_then(Value::as_array);
     for access in accesses.into_iter().flatten() {
         let text = |name: &str| access[name].as_str().unwrap_or_default();
-        put_access(&mut source, text("Type"), text("URI"))?;
+        let kind = text("Type");
+        if !takes(kind) {
+            return Err(not_for_this(kind));
+        }
+        put_access(&mut source, kind, text("URI"))?;
     }
     Ok(json!({ "kafka": source }))
+}
+
+fn not_for_this(kind: &str) -> String {
+    format!("Unsupported SourceAccessConfigurations type {kind} for given event source mapping type.")
 }
 
 /// What AWS takes and nothing here obeys is refused and not ignored.
@@ -91,11 +109,7 @@ fn put_access(source: &mut Value, kind: &str, uri: &str) -> Result<(), String> {
                 "Unsupported SourceAccessConfigurations type {kind}: this event source mapping engine reaches brokers over the network of its own machine. Leave it out; an empty list asks for plain text."
             ));
         }
-        _ => {
-            return Err(format!(
-                "Unsupported SourceAccessConfigurations type {kind} for given event source mapping type."
-            ));
-        }
+        _ => return Err(not_for_this(kind)),
     };
     if source.pointer(place).is_some() {
         return Err(format!("SourceAccessConfigurations say twice who reads: {kind} stands beside another."));

@@ -293,10 +293,10 @@ fn a_malformed_arn_of_tags() {
 fn a_source_that_is_not_built_in() {
     let world = World::new("errors-built-in");
     let broker = "arn:aws:mq:us-east-1:000000000000:broker:b:b-12345678-1234-1234-1234-123456789012";
-    let cluster = "arn:aws:kafka:us-east-1:000000000000:cluster/c/12345678-1234-1234-1234-123456789012-1";
+    let documents = "arn:aws:rds:us-east-1:000000000000:cluster:c";
     let horizon = json!({ "StartingPosition": "TRIM_HORIZON" });
     for (asked, what) in [
-        (over(json!({ "EventSourceArn": cluster, "Topics": ["clicks"] }), horizon), "Kafka topics"),
+        (over(json!({ "EventSourceArn": documents }), horizon), "DocumentDB change streams"),
         (json!({ "EventSourceArn": broker, "Queues": ["orders"] }), "Amazon MQ queues"),
     ] {
         assert_invalid(

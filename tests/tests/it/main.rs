@@ -24,6 +24,7 @@ mod journal;
 mod kafka;
 mod kafka_groups;
 mod kafka_kills;
+mod kafka_msk;
 mod kafka_resets;
 mod kafka_schemas;
 mod kafka_servers;
