@@ -1,5 +1,9 @@
 //! What a kind of source can do, so that a setting it cannot obey is refused and never ignored.
 
+use std::num::NonZeroU32;
+
+use crate::plan::Redelivery;
+
 /// What a kind of source can do. Each source declares one as a constant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceProfile {
@@ -28,6 +32,11 @@ pub struct SourceProfile {
     /// The retries of a mapping that has a destination for failures and no limit of its own; `None` for no such rule
     /// (Kafka: 10, AWS's guide to its retries).
     pub retries_to_destination: Option<u32>,
+    /// Who brings a failed record back to a mapping that does not say when to give up.
+    pub redelivery: Redelivery,
+    /// Invocations at once of a mapping that names no limit; `None` for as many as its function has (RabbitMQ: 1,
+    /// as on AWS).
+    pub concurrency_default: Option<NonZeroU32>,
     /// Longest function timeout that AWS allows with this source, in seconds.
     pub function_timeout_max: u32,
 }

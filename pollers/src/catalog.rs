@@ -139,7 +139,7 @@ mod tests {
     use forebay_config::function::LAMBDA;
     use forebay_config::profile::{FilterMismatch, SourceShape};
     use forebay_config::settings::{DefaultValue, SettingSpec, Shape};
-    use forebay_config::{AwsScope, Finding, Node, SourceProfile, aws_service};
+    use forebay_config::{AwsScope, Finding, Node, Redelivery, SourceProfile, aws_service};
 
     use super::*;
     use crate::source::SourceSettings;
@@ -173,6 +173,8 @@ mod tests {
             plain_data_patterns: false,
             mixes_tracks: false,
             retries_to_destination: None,
+            redelivery: Redelivery::ByUs,
+            concurrency_default: None,
             function_timeout_max: 1,
         };
         let spec = SettingSpec::new(path, Shape::Switch, DefaultValue::Switch(false), "");

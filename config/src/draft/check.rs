@@ -8,7 +8,7 @@ use super::{Draft, SettingValue, Values};
 use crate::error::{AwsStep, Finding};
 use crate::mapping::{Mapping, PollerPlan, StartingPosition};
 use crate::plan::{BatchPlan, EVENT_BYTES_MAX, OnExhausted, Redelivery, RetryPlan, WindowPlan};
-use crate::profile::{SourceProfile, SourceShape};
+use crate::profile::SourceProfile;
 use crate::settings;
 
 impl Draft {
@@ -57,7 +57,7 @@ impl Draft {
                     ..WindowPlan::of(Duration::from_secs(u64::from(it.get())))
                 }),
                 lanes: whole(&settings::PARALLELIZATION_FACTOR)?,
-                concurrency_max: whole(&settings::MAXIMUM_CONCURRENCY),
+                concurrency_max: whole(&settings::MAXIMUM_CONCURRENCY).or(profile?.concurrency_default),
                 rate: if let Some(SettingValue::Rate(rate)) = rate { Some(rate) } else { None },
                 pollers: pollers.map(|(min, max)| PollerPlan { min, max }),
                 filters,
@@ -96,7 +96,6 @@ impl Draft {
         let (attempts, age) = (&settings::RETRY_ATTEMPTS, &settings::RECORD_AGE);
         // Who wrote when to give up wants us to count; else the queue counts, as on AWS.
         let counts_itself = self.asked(attempts).or_else(|| self.asked(age)).is_some();
-        let is_queue = profile.shape != SourceShape::Tracks;
         let seconds = values.integer(age).and_then(|it| u64::try_from(it).ok());
         let retries_max = values.integer(attempts).and_then(|it| u32::try_from(it).ok());
         // Who names a destination wants what always fails to reach it some day.
@@ -108,7 +107,7 @@ impl Draft {
             bisect: values.is_on(&settings::BISECT),
             partial_responses: values.has_words(&settings::RESPONSE_TYPES),
             item_actions: values.is_on(&settings::ITEM_ACTIONS),
-            redelivery: if is_queue && !counts_itself { Redelivery::BySource } else { Redelivery::ByUs },
+            redelivery: if counts_itself { Redelivery::ByUs } else { profile.redelivery },
             on_exhausted: match values.word(&settings::ON_EXHAUSTED) {
                 Some("pause") => OnExhausted::Pause,
                 Some(_) | None => OnExhausted::GiveUp,

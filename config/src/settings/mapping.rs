@@ -388,7 +388,7 @@ pub(crate) static SCALING_CONFIG: SettingSpec = SettingSpec::new(
 pub(crate) static MAXIMUM_CONCURRENCY: SettingSpec = SettingSpec::new(
     "event_source_mappings[].scaling_config.maximum_concurrency",
     Shape::Integer { min: 1, max: 1_000 },
-    D::Absent("the function's own limit holds"),
+    D::Absent("the function's own limit holds; one, where AWS runs one at a time"),
     "The most invocations of this mapping at once. `1` is ours; AWS begins at 2.",
 )
 .aws(

@@ -7,7 +7,7 @@ use forebay_config::aws::AwsService;
 use forebay_config::destination::SQS;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::{
-    Config, Document, Fields, Finding, Format, Lookup, Node, SourceProfile, Sources, aws_service, diagnostic,
+    Config, Document, Fields, Finding, Format, Lookup, Node, Redelivery, SourceProfile, Sources, aws_service, diagnostic,
 };
 
 const STREAM: &[Setting] = &[
@@ -36,6 +36,8 @@ const BASE: SourceProfile = SourceProfile {
     plain_data_patterns: false,
     mixes_tracks: false,
     retries_to_destination: None,
+    redelivery: Redelivery::ByUs,
+    concurrency_default: None,
     function_timeout_max: 900,
 };
 
@@ -55,6 +57,7 @@ pub(crate) static QUEUE_PROFILE: SourceProfile = SourceProfile {
     ],
     data_key: Some("body"),
     plain_data_patterns: true,
+    redelivery: Redelivery::BySource,
     ..BASE
 };
 /// A queue with ordered groups.

@@ -44,7 +44,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use forebay_batcher::{Origin, Position, ShortBytes, UnixMillis, Watermark};
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile, StartingPosition};
+use forebay_config::{Finding, Node, Redelivery, SourceProfile, StartingPosition};
 use tokio::sync::oneshot;
 
 use self::attention::Attention;
@@ -95,6 +95,8 @@ static PROFILE: SourceProfile = SourceProfile {
     plain_data_patterns: true,
     mixes_tracks: false,
     retries_to_destination: None,
+    redelivery: Redelivery::ByUs,
+    concurrency_default: None,
     function_timeout_max: 900,
 };
 

@@ -43,7 +43,7 @@ use std::path::Path;
 use forebay_config::aws::words::AwsWords;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile};
+use forebay_config::{Finding, Node, Redelivery, SourceProfile};
 
 use self::settings::KafkaSettings;
 use crate::source::{SourceKind, SourceSettings};
@@ -75,6 +75,8 @@ static PROFILE: SourceProfile = SourceProfile {
     plain_data_patterns: true,
     mixes_tracks: true,
     retries_to_destination: Some(10),
+    redelivery: Redelivery::ByUs,
+    concurrency_default: None,
     function_timeout_max: 840,
 };
 

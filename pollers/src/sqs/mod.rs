@@ -30,7 +30,7 @@ use forebay_config::aws::AwsWords;
 use forebay_config::destination::SQS;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile};
+use forebay_config::{Finding, Node, Redelivery, SourceProfile};
 
 use self::client::{Description, Sqs};
 use self::error::SqsError;
@@ -71,6 +71,8 @@ static STANDARD: SourceProfile = SourceProfile {
     plain_data_patterns: true,
     mixes_tracks: false,
     retries_to_destination: None,
+    redelivery: Redelivery::BySource,
+    concurrency_default: None,
     function_timeout_max: 900,
 };
 

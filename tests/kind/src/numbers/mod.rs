@@ -16,7 +16,7 @@ use std::path::Path;
 use forebay_config::aws::AwsWords;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::settings::SettingSpec;
-use forebay_config::{Finding, Node, SourceProfile};
+use forebay_config::{Finding, Node, Redelivery, SourceProfile};
 use forebay_pollers::{EventFormat, Explorer, Input, Source, SourceKind, SourceSettings};
 
 use self::settings::NumbersSettings;
@@ -46,6 +46,8 @@ static PROFILE: SourceProfile = SourceProfile {
     plain_data_patterns: false,
     mixes_tracks: false,
     retries_to_destination: None,
+    redelivery: Redelivery::ByUs,
+    concurrency_default: None,
     function_timeout_max: 900,
 };
 
