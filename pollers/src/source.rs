@@ -27,7 +27,7 @@ pub use explorer::{Backlog, Explorer, PlaceError, Stand};
 pub use forebay_batcher::{Assignment, Known, Standing, Start, TrackInfo, TrackName};
 pub use format::{EventFormat, LoneRecord, Renderer, push_list, wrap_list};
 pub use group::{Group, GroupEvent, Membership};
-pub use queue::{Hidden, Message, Queue, QueueFacts};
+pub use queue::{Demand, Hidden, Message, Queue, QueueFacts};
 pub use text::{Digits, write_number, write_text};
 pub use tracks::{Listing, RawRead, RawRecord, Reader, Room, Tracks, TracksFacts};
 pub use window::{WindowFacts, iso_seconds};

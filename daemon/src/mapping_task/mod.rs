@@ -119,6 +119,7 @@ pub(crate) async fn live(
     if let Some(facts) = queue {
         queue::tell_visibility(&life.entry, &facts, wiring.function_timeout);
         queue::tell_trap(&life.entry, wiring);
+        life.subscriber.demand(queue::demand(&life.plan));
         life.machine.handle_opened(wiring.clock.now());
     }
     life.run().await
@@ -287,6 +288,9 @@ impl Life<'_> {
         let envelope_bytes = windows::envelope_bytes(&own, &**self.feed.source());
         let Plan { held_bytes_max, waiting_min, ref queue, .. } = self.plan;
         self.plan = Plan { envelope_bytes, held_bytes_max, waiting_min, queue: queue.clone(), ..own };
+        if self.plan.queue.is_some() {
+            self.subscriber.demand(queue::demand(&self.plan));
+        }
         self.machine.handle_plan(Arc::new(self.plan.clone()), self.wiring.clock.now());
     }
 

@@ -4,9 +4,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forebay_batcher::QueuePlan;
+use forebay_batcher::{Plan, QueuePlan};
 use forebay_config::PollerPlan;
-use forebay_pollers::QueueFacts;
+use forebay_pollers::{Demand, QueueFacts};
 use tracing::warn;
 
 use super::wiring::Wiring;
@@ -16,6 +16,9 @@ use crate::registry::Entry;
 const POLLERS_START: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
 /// The most receives at once, as on AWS.
 const POLLERS_MAX: NonZeroU32 = NonZeroU32::new(1_250).expect("it is not zero");
+
+/// Batches that are taken to run at once where nothing limits them.
+const BATCHES_UNLIMITED: u64 = 10;
 
 /// Receives that AWS adds in a minute while messages come.
 const GROWTH: NonZeroU32 = NonZeroU32::new(300).expect("it is not zero");
@@ -50,6 +53,15 @@ pub(super) fn plan(facts: &QueueFacts, wait_max: Option<Duration>, limits: Recei
         pollers_min,
         pollers_growth,
         batches_max,
+    }
+}
+
+/// How much of the queue can be out at once: all batches that may run, and what the memory holds.
+pub(super) fn demand(plan: &Plan) -> Demand {
+    let batches = plan.concurrency_max.map_or(BATCHES_UNLIMITED, |it| u64::from(it.get()));
+    Demand {
+        records: batches.saturating_mul(u64::from(plan.batch.records_max.get())),
+        bytes: plan.held_bytes_max,
     }
 }
 

@@ -133,6 +133,10 @@ impl Actor {
             FeedCommand::Forget(who, idx) => self.forget(who, idx),
             FeedCommand::Committed(who, name, at) => self.tell_committed(who, &name, &at),
             FeedCommand::Drained(who, name) => self.give_back(who, &name),
+            FeedCommand::Demand(who, demand) => {
+                _ = self.feed.members.get_mut(&who).map(|member| member.demand = demand);
+                self.tell_demand();
+            }
             FeedCommand::Rest(who) => self.rest(who),
             FeedCommand::Leave(who) => self.leave(who),
             FeedCommand::Settle(who, id, settlements) => match &mut self.session {
@@ -217,8 +221,16 @@ impl Actor {
         }
         self.leave_group(who);
         let Some(member) = self.feed.members.remove(&who) else { return };
+        self.tell_demand();
         for name in member.tracks.values() {
             self.unseat(who, name);
+        }
+    }
+
+    /// All who read the queue together.
+    fn tell_demand(&self) {
+        if let Some(queue) = &self.queue {
+            queue.handle_demand(self.feed.members.values().map(|member| member.demand).sum());
         }
     }
 

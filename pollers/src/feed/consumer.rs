@@ -10,11 +10,13 @@ use tokio::time::Instant;
 use super::FeedEvent;
 use super::inbox::Consumer;
 use super::subscription::{NewSeat, RecordFilter};
-use crate::source::{Known, Membership, Renderer, Source, Standing, TrackInfo, TrackName};
+use crate::source::{Demand, Known, Membership, Renderer, Source, Standing, TrackInfo, TrackName};
 
 pub(super) struct FeedConsumer {
     /// What the mapping is called.
     pub(super) name: Consumer,
+    /// How much of a queue it can have out at once.
+    pub(super) demand: Demand,
     /// Its place in the group, where one deals the tracks out and it has joined.
     pub(super) membership: Option<Arc<dyn Membership>>,
     pub(super) known: Known,
@@ -37,6 +39,7 @@ impl FeedConsumer {
         let NewSeat { consumer, known, filter, has_window, zero, events } = seat;
         Self {
             name: consumer,
+            demand: Demand::default(),
             membership: None,
             known,
             filter,

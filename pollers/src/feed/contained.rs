@@ -7,7 +7,7 @@ use std::time::Duration;
 use forebay_batcher::{Generation, Receipt, Settled, Settlement};
 use forebay_clients::caught::caught;
 
-use crate::source::{BoxFuture, Hidden, Message, Queue, QueueFacts, SourceError};
+use crate::source::{BoxFuture, Demand, Hidden, Message, Queue, QueueFacts, SourceError};
 
 /// The queue within.
 pub(super) struct Contained(pub(super) Arc<dyn Queue>);
@@ -48,6 +48,10 @@ impl Queue for Contained {
                 Err(_) => std::future::pending().await,
             }
         })
+    }
+
+    fn handle_demand(&self, demand: Demand) {
+        self.0.handle_demand(demand);
     }
 }
 

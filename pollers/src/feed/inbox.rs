@@ -10,7 +10,7 @@ use forebay_batcher::{ExtendId, ReadOrder, Receipt, SettleId, Settlement, TrackI
 use tokio::sync::Notify;
 
 use super::subscription::NewSeat;
-use crate::source::TrackName;
+use crate::source::{Demand, TrackName};
 
 /// A mapping's name, by which it is known over its restarts.
 pub(super) type Consumer = Arc<str>;
@@ -29,6 +29,7 @@ pub(super) enum FeedCommand {
     Forget(SubscriberId, TrackIdx),
     Committed(SubscriberId, TrackName, Watermark),
     Drained(SubscriberId, TrackName),
+    Demand(SubscriberId, Demand),
     Rest(SubscriberId),
     Leave(SubscriberId),
     Expect(Consumer),

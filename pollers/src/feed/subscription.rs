@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::FeedEvent;
 use super::inbox::{FeedCommand, Inbox, SubscriberId};
-use crate::source::{Known, RawRecord, Renderer, TrackName};
+use crate::source::{Demand, Known, RawRecord, Renderer, TrackName};
 
 /// Decides which records a mapping wants. Pure.
 pub trait RecordFilter: Send + Sync {
@@ -159,6 +159,11 @@ impl Subscriber {
     /// Gives a track back that the group asked for; it is closed as by [`Subscriber::forget`].
     pub fn drained(&self, name: TrackName) {
         self.ask(|id| FeedCommand::Drained(id, name));
+    }
+
+    /// Tells a queue how much of it can be out at once for this subscriber; told again when that changes.
+    pub fn demand(&self, demand: Demand) {
+        self.ask(|id| FeedCommand::Demand(id, demand));
     }
 
     /// No message is wanted any more; what was given is still settled. Open orders of a queue are answered at

@@ -25,6 +25,27 @@ pub trait Queue: Send + Sync {
     fn lost(&self) -> BoxFuture<'_, Generation> {
         Box::pin(std::future::pending())
     }
+    /// How much those who read it can have out at once, told again when that changes: a queue that pushes
+    /// needs to know how much to let come. Others are asked for what there is room for.
+    fn handle_demand(&self, _demand: Demand) {}
+}
+
+/// How much of a queue can be out at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Demand {
+    /// Messages: those of all batches that may run at once.
+    pub records: u64,
+    /// Bytes that there is room for.
+    pub bytes: u64,
+}
+
+impl std::iter::Sum for Demand {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, it| Self {
+            records: sum.records.saturating_add(it.records),
+            bytes: sum.bytes.saturating_add(it.bytes),
+        })
+    }
 }
 
 /// How a queue is received from.
