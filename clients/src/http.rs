@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::Uri;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::ClientConfig;
 
 use crate::address::JudgingResolver;
 use crate::mark::Mark;
@@ -72,6 +73,15 @@ impl HttpClients {
         Ok(client)
     }
 
+    /// TLS for a connection that speaks something else, with roots and a certificate besides what all share.
+    /// `what` is whose those are, for people. Reads files: meant for start and reload.
+    ///
+    /// # Errors
+    /// What of it cannot be used.
+    pub fn tls_with(&self, extras: TlsExtras<'_>, what: &'static str) -> Result<ClientConfig, TlsError> {
+        self.trust.client_config_with(extras, true, what)
+    }
+
     /// The CA files that were read, and what they were then.
     pub fn ca_marks(&self) -> BTreeMap<PathBuf, Option<Mark>> {
         self.ca_marks.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -85,7 +95,7 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    fn new(tls: rustls::ClientConfig) -> Self {
+    fn new(tls: ClientConfig) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(JudgingResolver::new());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

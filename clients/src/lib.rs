@@ -1,6 +1,8 @@
 //! Shared IO: one HTTP client and one trust store for everything that goes out. It decides nothing.
 
 pub mod address;
+#[cfg(feature = "rabbitmq")]
+pub mod amqp;
 pub mod aws;
 #[cfg(feature = "kafka")]
 pub mod brokers;
@@ -19,6 +21,8 @@ pub mod stream;
 pub mod tls;
 pub mod xml;
 
+#[cfg(feature = "rabbitmq")]
+pub use amqp::{AmqpAccess, AmqpAccessError, AmqpError, AmqpFailure};
 pub use aws::{
     AnswerText, Aws, AwsAccess, AwsClient, AwsError, AwsRelay, AwsTarget, CallFailure, JsonCall, JsonClient,
     JsonDialect, JsonStream, KeptCredentials, RelayError, Transport, WireText, aws_identity, read_answer,

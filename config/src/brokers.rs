@@ -1,7 +1,7 @@
 //! How Kafka's brokers are reached: where they are, TLS, and who one is to them. One block of settings,
 //! wherever it stands; what stands beside it belongs to whoever asks.
 
-mod read;
+pub(crate) mod read;
 mod specs;
 #[cfg(test)]
 mod tests;

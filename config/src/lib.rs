@@ -2,6 +2,7 @@
 //! clock.
 
 pub mod address;
+pub mod amqp;
 pub mod api;
 pub mod aws;
 pub mod brokers;
@@ -28,6 +29,7 @@ mod source;
 mod timestamp;
 pub mod url;
 
+pub use amqp::AmqpSettings;
 pub use api::{ApiKey, ApiSettings, KeyProof, KeyRole, TlsFiles};
 pub use aws::{Arn, AwsCredentials, AwsKey, AwsScope, AwsSettings, QueueUrl};
 pub use brokers::BrokerSettings;

@@ -19,6 +19,8 @@ const BUILT_IN: &[&dyn SourceKind] = &[
     &crate::kafka::KafkaKind,
     #[cfg(feature = "kinesis")]
     &crate::kinesis::KinesisKind,
+    #[cfg(feature = "rabbitmq")]
+    &crate::rabbitmq::RabbitKind,
     #[cfg(feature = "sqs")]
     &crate::sqs::SqsKind,
 ];

@@ -15,6 +15,8 @@ pub mod kafka;
 pub mod kinesis;
 #[cfg(test)]
 mod played;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "schemas")]
 pub mod schemas;
 #[cfg(any(feature = "dynamodb", feature = "kinesis"))]

@@ -16,6 +16,7 @@ pub mod lambda_api;
 mod loopback;
 pub mod ministack;
 pub mod ports;
+pub mod rabbitmq;
 pub mod schema_registry;
 pub mod seed;
 pub mod sqs_calls;

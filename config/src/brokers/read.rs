@@ -42,7 +42,7 @@ impl BrokerSettings {
         let cluster = cluster.filter(|_| !fields.has("bootstrap_servers")).map(Box::new);
         let servers = match &cluster {
             Some(_) => Some(Vec::new()),
-            None => fields.required("bootstrap_servers", read_servers),
+            None => fields.required("bootstrap_servers", |it| read_servers(it, "broker-1:9092")),
         };
         let tls = read_group(fields, "tls", |it| read_tls(it, base));
         let sasl = read_group(fields, "sasl", |it| read_sasl(it, base));
@@ -51,7 +51,7 @@ impl BrokerSettings {
 }
 
 /// What stands under a key: `Some(None)` where nothing does, `None` where it is wrong.
-fn read_group<'n, T>(
+pub(crate) fn read_group<'n, T>(
     fields: &mut Fields<'n>,
     key: &'static str,
     read: impl FnOnce(Item<'n, '_>) -> Option<T>,
@@ -59,8 +59,9 @@ fn read_group<'n, T>(
     if fields.has(key) { fields.optional(key, read).map(Some) } else { Some(None) }
 }
 
-fn read_servers(mut it: Item<'_, '_>) -> Option<Vec<String>> {
-    let servers = it.again().list(read_server)?;
+/// A list of `host:port`, written like `example`.
+pub(crate) fn read_servers(mut it: Item<'_, '_>, example: &str) -> Option<Vec<String>> {
+    let servers = it.again().list(|it| read_server(it, example))?;
     if servers.is_empty() {
         it.wrong(Code::NOT_ALLOWED, "names no broker", Some("write `[host:port]`".to_owned()));
         return None;
@@ -68,7 +69,7 @@ fn read_servers(mut it: Item<'_, '_>) -> Option<Vec<String>> {
     Some(servers)
 }
 
-fn read_server(mut it: Item<'_, '_>) -> Option<String> {
+fn read_server(mut it: Item<'_, '_>, example: &str) -> Option<String> {
     let text = it.again().text()?;
     // An IPv6 address stands in brackets.
     let is_host = |host: &str| {
@@ -90,11 +91,7 @@ fn read_server(mut it: Item<'_, '_>) -> Option<String> {
             }
         },
         _ => {
-            it.wrong(
-                Code::NOT_ALLOWED,
-                "is no `host:port`",
-                Some("write it like `broker-1:9092`".to_owned()),
-            );
+            it.wrong(Code::NOT_ALLOWED, "is no `host:port`", Some(format!("write it like `{example}`")));
             None
         }
     }
@@ -201,7 +198,7 @@ fn read_url(mut it: Item<'_, '_>) -> Option<String> {
 }
 
 /// Notes where one of `others` stands beside `key`, which says the same.
-fn exclude(fields: &mut Fields<'_>, key: &'static str, others: &[&'static str]) {
+pub(crate) fn exclude(fields: &mut Fields<'_>, key: &'static str, others: &[&'static str]) {
     if !fields.has(key) {
         return;
     }
@@ -215,7 +212,7 @@ fn exclude(fields: &mut Fields<'_>, key: &'static str, others: &[&'static str]) 
 }
 
 /// Notes where one of two stands without the other.
-fn together(fields: &mut Fields<'_>, one: &'static str, other: &'static str) {
+pub(crate) fn together(fields: &mut Fields<'_>, one: &'static str, other: &'static str) {
     for (written, missing) in [(one, other), (other, one)] {
         if fields.has(written) && !fields.has(missing) {
             fields.missing(missing, format!("`{written}` stands alone: `{missing}` is missing"));

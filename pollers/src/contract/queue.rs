@@ -202,7 +202,8 @@ async fn an_empty_receive_waits_to_its_end(subject: Box<dyn QueueSubject>) {
     }
 }
 
-/// While the queue is broken a receive is an error that may heal, and nothing is settled; then all goes on.
+/// While the queue is broken a receive is an error that may heal, and nothing is settled; then all goes on. Where
+/// receipts die with the way, the message comes again.
 async fn a_broken_queue_says_so_and_heals(mut subject: Box<dyn QueueSubject>) {
     subject.send("a", None);
     let queue = queue(subject.as_ref());
@@ -211,7 +212,14 @@ async fn a_broken_queue_says_so_and_heals(mut subject: Box<dyn QueueSubject>) {
     let error = queue.receive(10, Duration::ZERO).await.expect_err("it is broken");
     assert!(error.is_transient(), "{error}");
     let delete = || vec![settlement(message.receipt.clone(), Settle::Delete)];
-    assert_eq!(queue.settle(delete()).await, [(message.receipt.clone(), Settled::Failed)]);
+    let [(_, settled)] = queue.settle(delete()).await[..] else { panic!("every receipt is answered") };
+    if settled == Settled::Lost && queue.facts().visibility.is_none() {
+        subject.set_broken(false);
+        let [again] = <[Message; 1]>::try_from(receive(&*queue, 10).await).expect("it comes again");
+        let settled = queue.settle(vec![settlement(again.receipt, Settle::Delete)]).await;
+        return assert_eq!((settled[0].1, subject.n_left()), (Settled::Done, 0));
+    }
+    assert_eq!(settled, Settled::Failed);
     assert_eq!(
         queue.extend(vec![message.receipt.clone()], Duration::from_secs(9)).await,
         [(message.receipt.clone(), Hidden::Failed)]
@@ -253,8 +261,11 @@ async fn the_event_of_messages_has_exactly_the_promised_bytes(mut subject: Box<d
         };
         let records: Vec<Record> = messages.iter().map(render).collect();
         let event = source.format().wrap(&records).concat();
+        let sections: BTreeMap<u32, u64> =
+            records.iter().map(|it| (it.section.idx, it.section.bytes.into())).collect();
         let promised = source.format().envelope_bytes()
             + records.iter().map(Record::n_bytes).sum::<u64>()
+            + sections.values().sum::<u64>()
             + records.len() as u64
             - 1;
         assert_eq!(event.len() as u64, promised);
