@@ -11,7 +11,7 @@ LONG_MINUTES := 150
 # worlds. `make sim` draws its own by the clock.
 SEED_BASE = $(shell find batcher/src config/src tests/models/src tests/sim/src -name '*.rs' | LC_ALL=C sort | xargs cat | cksum | cut -d' ' -f1)
 
-.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-kafka demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis kafka sqs test long long-tests long-faults check sim faults faults-core faults-whole fetch setup clients
+.PHONY: demo demo-sqs demo-kinesis demo-dynamodb demo-kafka demo-rabbitmq demo-esm demo-exactly-once demo-exactly-once-postgres bench bench-core file kinesis kafka sqs test long long-tests long-faults check sim faults faults-core faults-whole fetch setup clients
 
 demo:
 	@dev/setup.sh
@@ -31,6 +31,12 @@ demo-kafka:
 	@dev/servers.sh
 	@dev/build.sh -p forebay-daemon --no-default-features --features kafka
 	@python3 examples/kafka/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
+
+demo-rabbitmq:
+	@dev/setup.sh
+	@dev/servers.sh
+	@dev/build.sh -p forebay-daemon --no-default-features --features rabbitmq
+	@python3 examples/rabbitmq/demo.py "$(CARGO_TARGET_DIR)/debug/forebay"
 
 demo-kinesis:
 	@dev/setup.sh

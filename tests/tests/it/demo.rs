@@ -71,6 +71,22 @@ fn the_example_with_topics_keeps_each_customer_in_order_and_leaves_no_lag() {
 }
 
 #[test]
+fn the_example_with_a_brokers_queue_ships_each_order_once_and_leaves_it_empty() {
+    let folder = example("rabbitmq");
+    let told = run(folder.path());
+    for words in [
+        "400 orders in a quorum queue",
+        "399 orders shipped, each once",
+        "halved until it was alone; 1 failure record",
+        "\"batchSize\": 1",
+        "the queue is empty",
+        "exit code 0",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in:\n{told}");
+    }
+}
+
+#[test]
 fn the_example_with_a_table_makes_a_copy_of_it_by_its_changes_alone() {
     let folder = example("dynamodb");
     let told = run(folder.path());
