@@ -5,6 +5,7 @@
 mod admin;
 mod node;
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -58,8 +59,9 @@ impl Rabbit {
     /// Starts it and waits until it answers.
     pub fn launch(&mut self) {
         self.node.launch();
-        let admin = self.admin();
-        self.node.await_ready(|| admin.is_healthy());
+        let (admin, host) = (self.admin(), self.host());
+        // Its management is there before it listens for others.
+        self.node.await_ready(|| admin.is_healthy() && TcpStream::connect(&host).is_ok());
     }
 
     /// SIGKILL, and waits until it is gone.

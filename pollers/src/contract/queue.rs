@@ -20,6 +20,14 @@ pub trait QueueSubject: Send {
     fn n_left(&self) -> usize;
     /// Breaks the way to the queue, or heals it.
     fn set_broken(&mut self, is_broken: bool);
+    /// How long a message may be on its way: none where the queue is in this process.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// From how many seeds random calls are made: fewer where each takes its time.
+    fn n_seeds(&self) -> u64 {
+        24
+    }
     /// Messages of one group keep their order.
     fn has_groups(&self) -> bool {
         true
@@ -28,7 +36,7 @@ pub trait QueueSubject: Send {
 
 /// Runs the whole suite, each rule on a subject of its own. On tokio's paused clock, or it takes minutes.
 pub async fn check_queue(subject: impl Fn() -> Box<dyn QueueSubject>) {
-    for seed in 1..=24 {
+    for seed in 1..=subject().n_seeds() {
         every_message_is_finished_once_or_comes_again(subject(), seed).await;
     }
     if subject().has_groups() {
@@ -116,14 +124,25 @@ async fn what_is_released_comes_at_once(mut subject: Box<dyn QueueSubject>) {
     (0..25).for_each(|n| subject.send(&format!("message {n}"), None));
     let queue = queue(subject.as_ref());
     let mut receipts = Vec::new();
-    for _ in 0..3 {
-        receipts.extend(receive(&*queue, 10).await.into_iter().map(|it| it.receipt));
+    // What is on its way comes by one of the next.
+    let n_receives_max = if subject.delay().is_zero() { 3 } else { 25 };
+    for _ in 0..n_receives_max {
+        if receipts.len() < 25 {
+            let came = receive(&*queue, 10).await;
+            assert!(came.len() <= 10, "no more come than were asked for");
+            receipts.extend(came.into_iter().map(|it| it.receipt));
+        }
     }
-    assert_eq!(receipts.len(), 25, "a receive brings what there is, ten at most");
+    assert_eq!(receipts.len(), 25, "a receive brings what there is");
     let answers =
         queue.settle(receipts.iter().cloned().map(|it| settlement(it, Settle::Release)).collect()).await;
     assert!(answers.len() == 25 && answers.iter().all(|(_, it)| *it == Settled::Done));
-    let again = queue.receive(10, Duration::ZERO).await.expect("the queue works");
+    let mut again = queue.receive(10, subject.delay()).await.expect("the queue works");
+    while again.len() < 10 && !subject.delay().is_zero() {
+        let more = queue.receive(1, subject.delay()).await.expect("the queue works");
+        assert!(!more.is_empty(), "they come at once");
+        again.extend(more);
+    }
     assert_eq!(again.len(), 10, "they come at once");
     assert!(again.iter().all(|it| !receipts.contains(&it.receipt)), "each receive has receipts of its own");
 }
@@ -179,7 +198,11 @@ async fn a_void_receipt_is_lost(mut subject: Box<dyn QueueSubject>) {
     subject.send("a", None);
     subject.send("b", None);
     let queue = queue(subject.as_ref());
-    let [a, b] = <[Message; 2]>::try_from(receive(&*queue, 10).await).expect("two messages");
+    let mut both = receive(&*queue, 10).await;
+    if both.len() < 2 {
+        both.extend(receive(&*queue, 1).await);
+    }
+    let [a, b] = <[Message; 2]>::try_from(both).expect("two messages");
     queue.settle(vec![settlement(a.receipt.clone(), Settle::Delete)]).await;
     let visibility = Duration::from_secs(30);
     let extended: BTreeMap<_, _> =
@@ -209,7 +232,7 @@ async fn a_broken_queue_says_so_and_heals(mut subject: Box<dyn QueueSubject>) {
     let queue = queue(subject.as_ref());
     let [message] = <[Message; 1]>::try_from(receive(&*queue, 10).await).expect("one message");
     subject.set_broken(true);
-    let error = queue.receive(10, Duration::ZERO).await.expect_err("it is broken");
+    let error = queue.receive(10, subject.delay()).await.expect_err("it is broken");
     assert!(error.is_transient(), "{error}");
     let delete = || vec![settlement(message.receipt.clone(), Settle::Delete)];
     let [(_, settled)] = queue.settle(delete()).await[..] else { panic!("every receipt is answered") };

@@ -12,6 +12,8 @@ mod fake;
 mod ledger;
 mod line;
 mod message;
+#[cfg(test)]
+mod node_tests;
 mod properties;
 mod reader;
 mod settings;

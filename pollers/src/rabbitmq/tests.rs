@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect;
-use forebay_batcher::{Settle, Settled, Settlement, SourceNotice};
+use forebay_batcher::{
+    Generation, OrderKey, Place, Position, Record, RecordId, Settle, Settled, Settlement, SourceNotice,
+    TrackIdx, UnixMillis,
+};
 use forebay_models::channel::Closed;
 
 use super::event::{RabbitFacts, RabbitFormat};
@@ -131,14 +134,14 @@ async fn a_stream_is_refused_by_name_and_nothing_of_it_is_given_out() {
 fn rendered(format: &RabbitFormat, facts: RabbitFacts, data: &[u8]) -> String {
     let message = Message {
         record: RawRecord {
-            id: forebay_batcher::RecordId::new(b"1"),
-            position: forebay_batcher::Position::new(b""),
-            key: forebay_batcher::OrderKey::Free,
-            arrival: forebay_batcher::UnixMillis(0),
+            id: RecordId::new(b"1"),
+            position: Position::new(b""),
+            key: OrderKey::Free,
+            arrival: UnixMillis(0),
             data: bytes::Bytes::copy_from_slice(data),
             facts: Arc::new(facts),
         },
-        receipt: super::message::receipt(forebay_batcher::Generation(1), 1),
+        receipt: super::message::receipt(Generation(1), 1),
         receives_left: None,
         n_receives: None,
     };
@@ -166,15 +169,25 @@ fn sample() -> Properties {
 }
 
 #[test]
-fn a_message_stands_in_the_event_as_lambda_writes_it() {
-    let format = RabbitFormat::new("arn:aws:mq:r:1:broker:b:i", &["pizzaQueue".to_owned()], "/");
-    let facts = RabbitFacts {
-        section: format.section(0),
-        redelivered: false,
-        properties: sample(),
-        delivery_id: None,
+fn the_documented_event_is_made_byte_for_byte() {
+    let arn = "arn:aws:mq:us-east-2:111122223333:broker:pizzaBroker:b-9bcfa592-423a-4942-879d-eb284b418fc8";
+    let format = RabbitFormat::new(arn, &["pizzaQueue".to_owned()], "/");
+    let section = format.section(0);
+    let facts = RabbitFacts { section, redelivered: false, properties: sample(), delivery_id: None };
+    let bytes = rendered(&format, facts, b"{\"timeout\":0}").into_bytes().into();
+    let record = Record {
+        id: RecordId::new(b"1"),
+        place: Place::Track(TrackIdx(0), Position::number(1)),
+        key: OrderKey::Free,
+        arrival: UnixMillis(0),
+        bytes,
+        section,
     };
-    expect![[r#"{"basicProperties":{"contentType":"text/plain","contentEncoding":null,"headers":{"header1":{"bytes":[118,97,108,117,101,49]},"numberInHeader":10},"deliveryMode":1,"priority":34,"correlationId":null,"replyTo":null,"expiration":"60000","messageId":null,"timestamp":"Jan 1, 1970, 12:33:41 AM","type":null,"userId":"AIDACKCEVSQ6C2EXAMPLE","appId":null,"clusterId":null,"bodySize":13},"redelivered":false,"data":"eyJ0aW1lb3V0IjowfQ=="}"#]].assert_eq(&rendered(&format, facts, b"{\"timeout\":0}"));
+    let event = format.wrap(&[record]).concat();
+    let manual = include_str!("../../../docs/sources/rabbitmq.md");
+    let example = manual.split("```json\n").nth(1).and_then(|it| it.split("```").next()).unwrap();
+    let example: String = example.lines().map(str::trim_start).collect();
+    assert_eq!(String::from_utf8(event).unwrap(), example);
 }
 
 #[test]
