@@ -7,7 +7,8 @@ use forebay_config::aws::AwsService;
 use forebay_config::destination::SQS;
 use forebay_config::profile::{FilterMismatch, Setting, SourceShape};
 use forebay_config::{
-    Config, Document, Fields, Finding, Format, Lookup, Node, Redelivery, SourceProfile, Sources, aws_service, diagnostic,
+    Config, Document, Fields, Finding, Format, Lookup, Node, Redelivery, SourceProfile, Sources, aws_service,
+    diagnostic,
 };
 
 const STREAM: &[Setting] = &[

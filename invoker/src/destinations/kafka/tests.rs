@@ -25,7 +25,7 @@ fn cluster() -> MockCluster<'static, DefaultProducerContext> {
 }
 
 fn brokers(servers: &str) -> BrokerSettings {
-    BrokerSettings { bootstrap_servers: vec![servers.to_owned()], tls: None, sasl: None }
+    BrokerSettings { bootstrap_servers: vec![servers.to_owned()], cluster: None, tls: None, sasl: None }
 }
 
 async fn destination(producers: &BrokerProducers, servers: &str) -> Arc<dyn Destination> {
