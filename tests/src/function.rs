@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -55,6 +56,14 @@ impl Function {
     /// The executor's settings.
     pub fn executor(&self) -> String {
         format!("{{ http: {{ url: \"{}\" }} }}", self.url())
+    }
+}
+
+/// What a function does that takes so long.
+pub fn take_time(time: Duration) {
+    let began = Instant::now();
+    while let Some(left) = time.checked_sub(began.elapsed()).filter(|it| !it.is_zero()) {
+        thread::park_timeout(left);
     }
 }
 

@@ -509,6 +509,13 @@ fn settings_name_brokers_and_topics_and_differ_in_what_is_read() {
     let arn = "arn:aws:kafka:eu-west-1:123456789012:cluster/c/id";
     assert_eq!(parse(&format!("{orders}\ncluster_arn: {arn}")).unwrap().arn("x", "y").as_deref(), Some(arn));
     let code = |text: &str| parse(text).unwrap_err().iter().map(|it| it[..7].to_owned()).collect::<Vec<_>>();
+    let asked = format!("topics: [orders]\ncluster_arn: {arn}");
+    let identity_of = |text: &str| parse(text).unwrap().identity();
+    assert!(identity_of(&asked).starts_with(&format!("kafka:{arn}/orders ")), "MSK is asked for the brokers");
+    assert_ne!(identity_of(&asked), identity_of(&format!("{asked}\naws: {{ region: eu-west-1 }}")));
+    for useless in [format!("{orders}\ncluster_arn: {arn}"), orders.clone()] {
+        assert_eq!(code(&format!("{useless}\naws: {{ region: eu-west-1 }}")), ["FB-0106"], "{useless}");
+    }
     assert_eq!(code("topics: [orders]"), ["FB-0107"]);
     assert_eq!(code(plain), ["FB-0108"]);
     assert_eq!(code(&format!("{orders}\ntopic_pattern: a")), ["FB-0108"]);

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use forebay_tests::function::{Answer, Function, lambda_of_nothing};
+use forebay_tests::function::{Answer, Function, lambda_of_nothing, take_time};
 use forebay_tests::kafka::{Kafka, KafkaClient};
 use forebay_tests::wait;
 use serde_json::Value;
@@ -141,10 +140,7 @@ impl InOrder {
                 let mut counts = counts.lock();
                 given_by(event).for_each(|it| counts.take(it));
             }
-            let began = Instant::now();
-            while began.elapsed() < wait {
-                thread::park_timeout(wait.saturating_sub(began.elapsed()));
-            }
+            take_time(wait);
             Answer::Done(String::new())
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_tests::daemon::Daemon;
-use forebay_tests::function::Answer;
+use forebay_tests::function::{Answer, take_time};
 use forebay_tests::kafka::certificates::TestAuthority;
 use forebay_tests::rabbitmq::{Rabbit, RabbitMessage, RabbitTls};
 use forebay_tests::wait;
@@ -171,7 +171,7 @@ fn a_message_that_is_held_for_longer_than_the_consumer_timeout_comes_again_and_i
     // Once it takes longer than the broker waits.
     let function = counts.function(move |event| {
         if seen.of("0") == 1 {
-            std::thread::sleep(Duration::from_secs(8));
+            take_time(Duration::from_secs(8));
         }
         done(event)
     });

@@ -1,8 +1,9 @@
 //! Queues of a real RabbitMQ while processes on both sides are killed.
 
-use std::thread;
+use std::time::Duration;
 
 use forebay_tests::daemon::Daemon;
+use forebay_tests::function::take_time;
 use forebay_tests::rabbitmq::{Rabbit, RabbitMessage};
 use forebay_tests::wait;
 use serde_json::json;
@@ -20,7 +21,7 @@ fn queues_are_emptied_over_kills_of_ours_and_of_the_broker_and_nothing_is_lost()
     let it = Queues::at(rabbit.host());
     let function = counts.function(|event| {
         // Slow enough to be caught in the middle.
-        thread::sleep(std::time::Duration::from_millis(20));
+        take_time(Duration::from_millis(20));
         done(event)
     });
     let more =
