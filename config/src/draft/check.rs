@@ -8,8 +8,21 @@ use super::{Draft, SettingValue, Values};
 use crate::error::{AwsStep, Finding};
 use crate::mapping::{Mapping, PollerPlan, StartingPosition};
 use crate::plan::{BatchPlan, EVENT_BYTES_MAX, OnExhausted, Redelivery, RetryPlan, WindowPlan};
-use crate::profile::SourceProfile;
+use crate::profile::{SourceProfile, SourceShape};
 use crate::settings;
+
+/// Batches of tracks that one poller may have out, as AWS documents it of Kafka's.
+const POLLER_BATCHES: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
+
+/// How many batches the most pollers of tracks may have out; a queue's pollers are receives, and are counted where
+/// these run.
+fn batches_of_pollers(
+    profile: &SourceProfile,
+    pollers: Option<(NonZeroU32, NonZeroU32)>,
+) -> Option<NonZeroU32> {
+    let (_, max) = pollers.filter(|_| profile.shape == SourceShape::Tracks)?;
+    Some(max.saturating_mul(POLLER_BATCHES))
+}
 
 impl Draft {
     /// The checked mapping. `profile` says what the source can do; while it is `None`, nothing is refused on
@@ -57,7 +70,9 @@ impl Draft {
                     ..WindowPlan::of(Duration::from_secs(u64::from(it.get())))
                 }),
                 lanes: whole(&settings::PARALLELIZATION_FACTOR)?,
-                concurrency_max: whole(&settings::MAXIMUM_CONCURRENCY).or(profile?.concurrency_default),
+                concurrency_max: whole(&settings::MAXIMUM_CONCURRENCY)
+                    .or(batches_of_pollers(profile?, pollers))
+                    .or(profile?.concurrency_default),
                 rate: if let Some(SettingValue::Rate(rate)) = rate { Some(rate) } else { None },
                 pollers: pollers.map(|(min, max)| PollerPlan { min, max }),
                 filters,

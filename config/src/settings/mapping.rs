@@ -400,7 +400,7 @@ pub(crate) static PROVISIONED_POLLERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].provisioned_poller_config",
     Shape::Group,
     D::Absent("readers are scaled freely"),
-    "How many readers are kept, at least and at most.",
+    "How many readers are kept, at least and at most. Of a queue they are receives. Of tracks, such as the partitions of topics, all are always read: a reader stands for five batches there, as on AWS.",
 )
 .aws(AwsMember::new("ProvisionedPollerConfig"))
 .needs(Setting::ProvisionedPollers);
@@ -408,14 +408,14 @@ pub(crate) static MINIMUM_POLLERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].provisioned_poller_config.minimum_pollers",
     Shape::Integer { min: 1, max: 200 },
     D::Integer(1),
-    "Readers that are always kept.",
+    "Readers that are always kept. Of tracks there are never fewer, for none waits to be read.",
 )
 .aws(AwsMember::new("ProvisionedPollerConfig.MinimumPollers"));
 pub(crate) static MAXIMUM_POLLERS: SettingSpec = SettingSpec::new(
     "event_source_mappings[].provisioned_poller_config.maximum_pollers",
     Shape::Integer { min: 1, max: 10_000 },
     D::Integer(200),
-    "The most readers; not fewer than `minimum_pollers`.",
+    "The most readers; not fewer than `minimum_pollers`. Of tracks: five times as many invocations of the mapping run at once at the most.",
 )
 .aws(AwsMember::new("ProvisionedPollerConfig.MaximumPollers"));
 pub(crate) static DROP_AFTER: SettingSpec = SettingSpec::new(

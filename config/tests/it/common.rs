@@ -80,6 +80,7 @@ pub(crate) static BROKER_PROFILE: SourceProfile = SourceProfile {
         Setting::RetryAttempts,
         Setting::RecordAge,
         Setting::OnFailure,
+        Setting::ProvisionedPollers,
     ],
     retries_to_destination: Some(10),
     function_timeout_max: 840,

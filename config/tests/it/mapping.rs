@@ -297,6 +297,10 @@ fn our_own_settings_are_read() {
     let pollers =
         mapping("queue", "provisioned_poller_config: { minimum_pollers: 2 }").unwrap().pollers.unwrap();
     assert_eq!((pollers.min.get(), pollers.max.get()), (2, 200));
+    let of_queue = mapping("queue", "provisioned_poller_config: { maximum_pollers: 3 }").unwrap();
+    assert_eq!(of_queue.concurrency_max, None, "receives are counted, and not batches");
+    let of_tracks = mapping("broker", "provisioned_poller_config: { maximum_pollers: 3 }").unwrap();
+    assert_eq!(of_tracks.concurrency_max, NonZeroU32::new(15), "five batches for each poller");
     let stream = mapping(
         "stream",
         "tumbling_window_in_seconds: 30\nparallelization_factor: 12\nmaximum_record_age_in_seconds: 60",

@@ -69,6 +69,7 @@ static PROFILE: SourceProfile = SourceProfile {
         Setting::Bisect,
         Setting::ResponseTypes,
         Setting::OnFailure,
+        Setting::ProvisionedPollers,
     ],
     data_key: Some("value"),
     filter_mismatch: FilterMismatch::MetadataOnly,

@@ -88,6 +88,9 @@ fn refuse_what_has_no_meaning(members: &AwsMembers) -> Result<(), String> {
     if members.text("SelfManagedKafkaEventSourceConfig.ConsumptionMode").is_some_and(|it| it != "Stream") {
         return Err("Unsupported ConsumptionMode parameter: this event source mapping engine reads topics as streams, not as queues of a share group.".to_owned());
     }
+    if members.get("ProvisionedPollerConfig.PollerGroupName").is_some_and(|it| !is_nothing(it)) {
+        return Err("Unsupported ProvisionedPollerConfig.PollerGroupName parameter: pollers of this event source mapping engine are nothing that mappings pay for together.".to_owned());
+    }
     if members.get("LoggingConfig").is_some_and(|it| !is_nothing(it)) {
         return Err("Unsupported LoggingConfig parameter: the log of this event source mapping engine has one level for all mappings.".to_owned());
     }
@@ -189,6 +192,11 @@ mod tests {
         for (path, value, name) in [
             ("SelfManagedKafkaEventSourceConfig.ConsumptionMode", json!("Queue"), "ConsumptionMode"),
             ("LoggingConfig.SystemLogLevel", json!("DEBUG"), "LoggingConfig"),
+            (
+                "ProvisionedPollerConfig.PollerGroupName",
+                json!("g"),
+                "ProvisionedPollerConfig.PollerGroupName",
+            ),
         ] {
             let mut members = asked(json!([]));
             members.put(path, value);

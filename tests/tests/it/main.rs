@@ -25,6 +25,7 @@ mod kafka;
 mod kafka_groups;
 mod kafka_kills;
 mod kafka_msk;
+mod kafka_pollers;
 mod kafka_resets;
 mod kafka_schemas;
 mod kafka_servers;
