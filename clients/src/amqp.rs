@@ -18,7 +18,6 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{Connection, ConnectionProperties};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest, Sha256};
 
 pub use error::{AmqpAccessError, AmqpError, AmqpFailure};
 
@@ -80,18 +79,6 @@ impl AmqpAccess {
     /// A node, counted around: `host:port`.
     pub fn host(&self, nth: usize) -> &str {
         &self.hosts[nth % self.hosts.len()]
-    }
-
-    /// The same for whoever connects to the same broker as the same: a digest, of the secrets too.
-    pub fn digest(&self) -> String {
-        let mut digest = Sha256::new();
-        let user = self.user.iter().flat_map(|(name, password)| [name, password]);
-        let user = user.map(|it| it.expose_secret());
-        for text in self.hosts.iter().map(String::as_str).chain([self.virtual_host.as_str()]).chain(user) {
-            digest.update(text.len().to_be_bytes());
-            digest.update(text.as_bytes());
-        }
-        hex::encode(digest.finalize())
     }
 
     /// Connects to one of the nodes, counted around. `name` is what the broker shows of the connection. Must be

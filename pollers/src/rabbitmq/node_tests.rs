@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use forebay_batcher::{Settle, Settled, Settlement};
 use forebay_clients::Clients;
 use forebay_config::{Document, document::Format};
 use forebay_tests::rabbitmq::{PASSWORD, Rabbit, RabbitAdmin, RabbitMessage, USER};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 
 use super::settings::RabbitSettings;
 use crate::contract::{QueueSubject, check_queue};
-use crate::source::{Source, SourceSettings as _};
+use crate::source::{Demand, Source, SourceSettings as _};
 
 /// A queue of its own on a node.
 struct NodeSubject {
@@ -99,4 +100,31 @@ async fn the_contract_of_queues_holds_over_a_real_node() {
     secret(folder.path());
     let node = Arc::new(Mutex::new(Rabbit::start("{collect_statistics_interval, 500}")));
     check_queue(|| Box::new(NodeSubject::new(&node, &folder))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_prefetch_holds_on_the_same_channel_and_what_was_owed_stays_so() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    secret(folder.path());
+    let node = Arc::new(Mutex::new(Rabbit::start("{collect_statistics_interval, 500}")));
+    let mut subject = NodeSubject::new(&node, &folder);
+    let queue = subject.source().queue().expect("it is a queue");
+    (0..20).for_each(|n| subject.send(&n.to_string(), None));
+    queue.handle_demand(Demand { records: 2, bytes: 64 << 20 });
+    let mut held = Vec::new();
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        held.extend(queue.receive(20, Duration::from_millis(200)).await.expect("the node works"));
+    }
+    assert_eq!(held.len(), 4, "no more is pushed than may be owed");
+    queue.handle_demand(Demand { records: 20, bytes: 64 << 20 });
+    while held.len() < 20 {
+        let more = queue.receive(20, Duration::from_secs(15)).await.expect("the node works");
+        assert!(!more.is_empty(), "more is pushed");
+        held.extend(more);
+    }
+    let settlements = held.into_iter().map(|it| Settlement { receipt: it.receipt, how: Settle::Delete });
+    let answers = queue.settle(settlements.collect()).await;
+    assert!(answers.iter().all(|(_, settled)| *settled == Settled::Done), "{answers:?}");
+    assert_eq!(subject.n_left(), 0);
 }

@@ -115,7 +115,12 @@ async fn pump(mut consumer: Consumer, queue: usize, inbox: &ChannelInbox) {
             Err(error) => return inbox.close(AmqpError::of(&error)),
         }
     }
-    if !inbox.state().ended.contains(&tag) {
+    let ended_by_us = {
+        let mut state = inbox.state();
+        let at = state.ended.iter().position(|it| *it == tag);
+        at.map(|at| state.ended.swap_remove(at)).is_some()
+    };
+    if !ended_by_us {
         let said = format!("it ended the consumer {tag}");
         inbox.close(AmqpError::new(AmqpFailure::Cancelled, said));
     }
@@ -148,6 +153,8 @@ impl LapinChannel {
         let consumer =
             answered(self.channel.basic_consume(name, tag, options, FieldTable::default())).await?;
         let mut consumers = self.consumers();
+        // Of those that have ended nothing more is wanted.
+        while consumers.tasks.try_join_next().is_some() {}
         consumers.tags.insert(queue, consumer.tag());
         consumers.tasks.spawn(watched_pump(consumer, queue, Arc::clone(&self.inbox)));
         Ok(())
