@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use super::{N_CONNECTIONS, N_PARTITIONS, VALUE_BYTES};
+use super::{BROKER, N_CONNECTIONS, N_PARTITIONS, VALUE_BYTES};
 use crate::http;
 use crate::pairs::rest_until;
 
@@ -28,7 +28,7 @@ const BEFORE_VALUE: &[u8] = b"\"value\":\"";
 
 /// Prints the medians and the 99th percentiles of both sides.
 pub(crate) fn run(rate: usize, seconds: usize) {
-    let kafka = Kafka::start();
+    let kafka = Kafka::start_with(BROKER);
     let client = kafka.client();
     let sink = LatencySink::start();
     for round in 0..ROUNDS {

@@ -14,9 +14,11 @@ use crate::wait;
 /// Not `/usr/sbin/rabbitmq-server`: that one becomes another user and forgets the environment.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Starts a process in a group of its own and ends the group as soon as this shell's own input ends: with its
-/// owner, however that ends.
-const GUARD: &str = r#"setsid "$@" </dev/null & it=$!
-cat >/dev/null; kill -9 -$it; wait $it 2>/dev/null"#;
+/// owner, however that ends. Then a folder is removed, where one is named, once whoever else writes there is gone, too.
+const GUARD: &str = r#"folder=$1; shift
+setsid "$@" </dev/null & it=$!
+cat >/dev/null; kill -9 -$it; wait $it 2>/dev/null
+[ -z "$folder" ] || { sleep 1; rm -rf "$folder"; }"#;
 
 /// The files of a listener that speaks TLS. It asks for a certificate and takes clients that have none.
 #[derive(Debug, Clone)]
@@ -34,10 +36,10 @@ pub struct RabbitTls {
 struct Guarded(Child);
 
 impl Guarded {
-    fn spawn(command: &[&str], variables: &[(&str, String)], log: &Path) -> Self {
+    fn spawn(command: &[&str], variables: &[(&str, String)], log: &Path, removed: &str) -> Self {
         let log = File::options().append(true).create(true).open(log).expect("a file can be opened");
         let mut guard = Command::new("sh");
-        guard.args(["-c", GUARD, "guard"]).args(command);
+        guard.args(["-c", GUARD, "guard", removed]).args(command);
         guard.envs(variables.iter().map(|(name, value)| (name, value)));
         guard.stdin(Stdio::piped()).stdout(log.try_clone().expect("a handle can be doubled")).stderr(log);
         Self(guard.spawn().expect("sh starts"))
@@ -146,11 +148,11 @@ impl RabbitProcess {
         ];
         let log = self.path("console");
         // A node that finds none starts one that outlives it.
-        let port = epmd.to_string();
+        let (port, folder) = (epmd.to_string(), self.folder().display().to_string());
         let daemon = ["epmd", "-port", &port, "-address", "127.0.0.1"];
-        self.epmd.get_or_insert_with(|| Guarded::spawn(&daemon, &[], &log));
+        self.epmd.get_or_insert_with(|| Guarded::spawn(&daemon, &[], &log, &folder));
         wait::until("epmd", || std::net::TcpStream::connect(("127.0.0.1", epmd)).ok());
-        self.node = Some(Guarded::spawn(&[SERVER], &variables, &log));
+        self.node = Some(Guarded::spawn(&[SERVER], &variables, &log, ""));
     }
 
     pub(super) fn await_ready(&self, is_healthy: impl Fn() -> bool) {
