@@ -16,6 +16,8 @@ pub mod outgoing;
 pub mod pieces;
 mod pool;
 pub mod secret;
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
+mod secret_book;
 mod shortened;
 pub mod stream;
 pub mod tls;

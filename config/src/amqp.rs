@@ -6,7 +6,7 @@ mod specs;
 #[cfg(test)]
 mod tests;
 
-use crate::brokers::{BrokerCertificate, BrokerRoots, BrokerTls, BrokerUser};
+use crate::brokers::{BrokerTls, BrokerUser};
 use crate::secret_ref::SecretRef;
 
 /// How many rows [`amqp_specs`](crate::amqp_specs) has.
@@ -30,25 +30,6 @@ pub struct AmqpSettings {
 impl AmqpSettings {
     /// All secrets that it refers to.
     pub fn secrets(&self) -> Vec<&SecretRef> {
-        let mut secrets = Vec::new();
-        if let Some(tls) = &self.tls {
-            if let Some(BrokerRoots::Secret(it)) = &tls.roots {
-                secrets.push(it);
-            }
-            match &tls.client {
-                Some(BrokerCertificate::Files { key, key_password, .. }) => {
-                    secrets.push(key);
-                    secrets.extend(key_password);
-                }
-                Some(BrokerCertificate::Secret(it)) => secrets.push(it),
-                None => {}
-            }
-        }
-        match &self.user {
-            Some(BrokerUser::Named { password, .. }) => secrets.push(password),
-            Some(BrokerUser::Secret(it)) => secrets.push(it),
-            None => {}
-        }
-        secrets
+        self.tls.iter().flat_map(BrokerTls::secrets).chain(self.user.iter().map(BrokerUser::secret)).collect()
     }
 }

@@ -56,6 +56,25 @@ pub struct BrokerTls {
     pub client: Option<BrokerCertificate>,
 }
 
+impl BrokerTls {
+    /// All secrets that it refers to.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        let mut secrets = Vec::new();
+        if let Some(BrokerRoots::Secret(it)) = &self.roots {
+            secrets.push(it);
+        }
+        match &self.client {
+            Some(BrokerCertificate::Files { key, key_password, .. }) => {
+                secrets.push(key);
+                secrets.extend(key_password);
+            }
+            Some(BrokerCertificate::Secret(it)) => secrets.push(it),
+            None => {}
+        }
+        secrets
+    }
+}
+
 /// Roots that are trusted in place of the machine's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerRoots {
@@ -129,6 +148,15 @@ pub enum BrokerUser {
     Secret(SecretRef),
 }
 
+impl BrokerUser {
+    /// The secret that it refers to.
+    pub fn secret(&self) -> &SecretRef {
+        match self {
+            Self::Named { password: it, .. } | Self::Secret(it) => it,
+        }
+    }
+}
+
 /// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerOAuth {
@@ -149,23 +177,9 @@ pub struct BrokerOAuth {
 impl BrokerSettings {
     /// All secrets that it refers to.
     pub fn secrets(&self) -> Vec<&SecretRef> {
-        let mut secrets = Vec::new();
-        if let Some(tls) = &self.tls {
-            if let Some(BrokerRoots::Secret(it)) = &tls.roots {
-                secrets.push(it);
-            }
-            match &tls.client {
-                Some(BrokerCertificate::Files { key, key_password, .. }) => {
-                    secrets.push(key);
-                    secrets.extend(key_password);
-                }
-                Some(BrokerCertificate::Secret(it)) => secrets.push(it),
-                None => {}
-            }
-        }
+        let mut secrets: Vec<&SecretRef> = self.tls.iter().flat_map(BrokerTls::secrets).collect();
         match &self.sasl {
-            Some(BrokerSasl::Password(_, BrokerUser::Named { password, .. })) => secrets.push(password),
-            Some(BrokerSasl::Password(_, BrokerUser::Secret(it))) => secrets.push(it),
+            Some(BrokerSasl::Password(_, user)) => secrets.push(user.secret()),
             Some(BrokerSasl::OAuth(it)) => secrets.push(&it.client_secret),
             Some(BrokerSasl::Iam(_)) | None => {}
         }

@@ -1,6 +1,5 @@
 //! The secrets of a block of brokers that speak AMQP, looked up.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use forebay_config::brokers::{BrokerCertificate, BrokerRoots, BrokerTls};
@@ -9,24 +8,19 @@ use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::AmqpAccessError;
-use crate::secret::look_up;
+use crate::secret_book::{NotAnObject, SecretBook};
 use crate::{Clients, TlsExtras};
 
-/// Secrets by their references.
-pub(super) struct AmqpSecrets(BTreeMap<SecretRef, SecretString>);
+/// The secrets of such a block.
+pub(super) struct AmqpSecrets(SecretBook);
 
 impl AmqpSecrets {
     pub(super) async fn look_up(settings: &AmqpSettings, clients: &Clients) -> Result<Self, AmqpAccessError> {
-        let mut found = BTreeMap::new();
-        for reference in settings.secrets() {
-            let secret = look_up(reference, |name| std::env::var(name).ok(), clients).await?;
-            found.insert(reference.clone(), secret);
-        }
-        Ok(Self(found))
+        Ok(Self(SecretBook::look_up(&settings.secrets(), clients).await?))
     }
 
     pub(super) fn of(&self, reference: &SecretRef) -> SecretString {
-        self.0.get(reference).cloned().expect("all secrets of the settings were looked up")
+        self.0.of(reference)
     }
 
     /// A text in a secret that is a JSON object.
@@ -35,14 +29,7 @@ impl AmqpSecrets {
         reference: &SecretRef,
         name: &'static str,
     ) -> Result<SecretString, AmqpAccessError> {
-        let shape = |what| AmqpAccessError::SecretShape { reference: reference.to_string(), what };
-        let secret = self.of(reference);
-        let members: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(secret.expose_secret())
-                // The error of the parser may repeat a part of it.
-                .map_err(|_| shape("is no JSON object, as AWS keeps such secrets".to_owned()))?;
-        let found = members.get(name).and_then(|it| it.as_str()).map(SecretString::from);
-        found.ok_or_else(|| shape(format!("holds no `{name}`")))
+        named(reference, name, self.0.member(reference, name))
     }
 
     /// TLS with what these settings trust and show besides.
@@ -53,7 +40,9 @@ impl AmqpSecrets {
                 extras.ca_file = Some(path);
                 None
             }
-            Some(BrokerRoots::Secret(reference)) => Some(self.certificate(reference)?),
+            Some(BrokerRoots::Secret(reference)) => {
+                Some(named(reference, "certificate", self.0.certificate(reference))?)
+            }
             None => None,
         };
         let shown = match &tls.client {
@@ -69,15 +58,16 @@ impl AmqpSecrets {
         extras.identity = shown.as_ref().map(|(it, key)| (it.expose_secret(), key.expose_secret()));
         Ok(clients.http.tls_with(extras, "what the broker's `tls` says")?)
     }
+}
 
-    /// PEM, or JSON whose `certificate` is that.
-    fn certificate(&self, reference: &SecretRef) -> Result<SecretString, AmqpAccessError> {
-        let secret = self.of(reference);
-        if secret.expose_secret().trim_start().starts_with("-----") {
-            return Ok(secret);
-        }
-        self.member(reference, "certificate")
-    }
+/// What a secret must hold by this name.
+fn named(
+    reference: &SecretRef,
+    name: &str,
+    found: Result<Option<SecretString>, NotAnObject>,
+) -> Result<SecretString, AmqpAccessError> {
+    let shape = |what| AmqpAccessError::SecretShape { reference: reference.to_string(), what };
+    found.map_err(|it| shape(it.to_string()))?.ok_or_else(|| shape(format!("holds no `{name}`")))
 }
 
 fn in_file(path: &Path) -> Result<SecretString, AmqpAccessError> {

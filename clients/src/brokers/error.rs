@@ -20,7 +20,7 @@ pub enum BrokerError {
         /// Which secret.
         reference: String,
         /// What is wrong with it.
-        what: &'static str,
+        what: String,
     },
     /// FB-0382
     #[error("the certificates of {path} cannot be read")]

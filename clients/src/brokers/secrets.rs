@@ -1,33 +1,26 @@
 //! The secrets of a block of brokers, looked up, and what they are to librdkafka.
 
-use std::collections::BTreeMap;
-
 use forebay_config::brokers::{BrokerCertificate, BrokerRoots, BrokerSasl, BrokerUser};
 use forebay_config::{BrokerSettings, SecretRef};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::error::BrokerError;
 use crate::Clients;
-use crate::secret::look_up;
+use crate::secret_book::{NotAnObject, SecretBook};
 
 /// Rows of a configuration of librdkafka's.
 type BrokerRows = Vec<(&'static str, SecretString)>;
 
-/// Secrets by their references.
-pub(super) struct BrokerSecrets(BTreeMap<SecretRef, SecretString>);
+/// The secrets of such a block.
+pub(super) struct BrokerSecrets(SecretBook);
 
 impl BrokerSecrets {
     pub(super) async fn look_up(settings: &BrokerSettings, clients: &Clients) -> Result<Self, BrokerError> {
-        let mut found = BTreeMap::new();
-        for reference in settings.secrets() {
-            let secret = look_up(reference, |name| std::env::var(name).ok(), clients).await?;
-            found.insert(reference.clone(), secret);
-        }
-        Ok(Self(found))
+        Ok(Self(SecretBook::look_up(&settings.secrets(), clients).await?))
     }
 
     pub(super) fn of(&self, reference: &SecretRef) -> SecretString {
-        self.0.get(reference).cloned().expect("all secrets of the settings were looked up")
+        self.0.of(reference)
     }
 
     /// What TLS needs.
@@ -37,14 +30,8 @@ impl BrokerSecrets {
         match &tls.roots {
             Some(BrokerRoots::File(path)) => rows.push(("ssl.ca.pem", in_file(path)?)),
             Some(BrokerRoots::Secret(reference)) => {
-                let secret = self.of(reference);
-                let is_pem = secret.expose_secret().trim_start().starts_with("-----");
-                let pem = if is_pem {
-                    secret
-                } else {
-                    self.member(reference, "certificate", "holds no `certificate`")?
-                };
-                rows.push(("ssl.ca.pem", pem));
+                let pem = told(reference, self.0.certificate(reference))?;
+                rows.push(("ssl.ca.pem", pem.ok_or_else(|| shape(reference, "holds no `certificate`"))?));
             }
             None => {}
         }
@@ -102,8 +89,7 @@ impl BrokerSecrets {
         name: &str,
         missing: &'static str,
     ) -> Result<SecretString, BrokerError> {
-        let found = self.optional_member(reference, name)?;
-        found.ok_or_else(|| BrokerError::SecretShape { reference: reference.to_string(), what: missing })
+        self.optional_member(reference, name)?.ok_or_else(|| shape(reference, missing))
     }
 
     fn optional_member(
@@ -111,16 +97,16 @@ impl BrokerSecrets {
         reference: &SecretRef,
         name: &str,
     ) -> Result<Option<SecretString>, BrokerError> {
-        let secret = self.of(reference);
-        let members: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(secret.expose_secret())
-                // The error of the parser may repeat a part of it.
-                .map_err(|_| BrokerError::SecretShape {
-                    reference: reference.to_string(),
-                    what: "is no JSON object, as AWS keeps such secrets",
-                })?;
-        Ok(members.get(name).and_then(|it| it.as_str()).map(SecretString::from))
+        told(reference, self.0.member(reference, name))
     }
+}
+
+fn told<T>(reference: &SecretRef, found: Result<T, NotAnObject>) -> Result<T, BrokerError> {
+    found.map_err(|it| shape(reference, it.to_string()))
+}
+
+fn shape(reference: &SecretRef, what: impl Into<String>) -> BrokerError {
+    BrokerError::SecretShape { reference: reference.to_string(), what: what.into() }
 }
 
 fn in_file(path: &std::path::Path) -> Result<SecretString, BrokerError> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{AmqpSettings, VIRTUAL_HOST};
-use crate::brokers::read::{exclude, read_group, read_servers, together};
-use crate::brokers::{BrokerCertificate, BrokerRoots, BrokerTls, BrokerUser};
+use crate::brokers::read::{exclude, read_roots, read_servers, together};
+use crate::brokers::{BrokerCertificate, BrokerTls, BrokerUser};
 use crate::error::Code;
 use crate::fields::{Fields, Item};
 use crate::secret_ref::SecretRef;
@@ -17,8 +17,8 @@ impl AmqpSettings {
     /// Relative paths begin at `base`.
     pub fn read(fields: &mut Fields<'_>, base: &Path) -> Option<Self> {
         let hosts = fields.required("hosts", |it| read_servers(it, "broker-1:5672"));
-        let virtual_host = read_group(fields, "virtual_host", read_virtual_host);
-        let tls = read_group(fields, "tls", |it| read_tls(it, base));
+        let virtual_host = fields.optional_checked("virtual_host", read_virtual_host);
+        let tls = fields.optional_checked("tls", |it| read_tls(it, base));
         let user = read_user(fields, base);
         Some(Self {
             hosts: hosts?,
@@ -54,9 +54,7 @@ fn read_virtual_host(mut it: Item<'_, '_>) -> Option<String> {
 
 fn read_tls(it: Item<'_, '_>, base: &Path) -> Option<BrokerTls> {
     it.fields(|fields| {
-        let ca_file = fields.optional("ca_file", |it| it.file_path(base)).map(BrokerRoots::File);
-        let ca_secret = fields.optional("ca_secret", |it| SecretRef::read(it, base)).map(BrokerRoots::Secret);
-        exclude(fields, "ca_file", &["ca_secret"]);
+        let roots = read_roots(fields, base);
         let certificate = fields.optional("certificate_file", |it| it.file_path(base));
         let key = fields.optional("key", |it| SecretRef::read(it, base));
         let secret = fields.optional("client_secret", |it| SecretRef::read(it, base));
@@ -65,10 +63,7 @@ fn read_tls(it: Item<'_, '_>, base: &Path) -> Option<BrokerTls> {
         let files = certificate.zip(key);
         let files =
             files.map(|(certificate, key)| BrokerCertificate::Files { certificate, key, key_password: None });
-        Some(BrokerTls {
-            roots: ca_file.or(ca_secret),
-            client: files.or_else(|| secret.map(BrokerCertificate::Secret)),
-        })
+        Some(BrokerTls { roots, client: files.or_else(|| secret.map(BrokerCertificate::Secret)) })
     })
 }
 

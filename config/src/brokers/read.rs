@@ -44,19 +44,10 @@ impl BrokerSettings {
             Some(_) => Some(Vec::new()),
             None => fields.required("bootstrap_servers", |it| read_servers(it, "broker-1:9092")),
         };
-        let tls = read_group(fields, "tls", |it| read_tls(it, base));
-        let sasl = read_group(fields, "sasl", |it| read_sasl(it, base));
+        let tls = fields.optional_checked("tls", |it| read_tls(it, base));
+        let sasl = fields.optional_checked("sasl", |it| read_sasl(it, base));
         Some(Self { bootstrap_servers: servers?, cluster, tls: tls?, sasl: sasl? })
     }
-}
-
-/// What stands under a key: `Some(None)` where nothing does, `None` where it is wrong.
-pub(crate) fn read_group<'n, T>(
-    fields: &mut Fields<'n>,
-    key: &'static str,
-    read: impl FnOnce(Item<'n, '_>) -> Option<T>,
-) -> Option<Option<T>> {
-    if fields.has(key) { fields.optional(key, read).map(Some) } else { Some(None) }
 }
 
 /// A list of `host:port`, written like `example`.
@@ -99,9 +90,7 @@ fn read_server(mut it: Item<'_, '_>, example: &str) -> Option<String> {
 
 fn read_tls(it: Item<'_, '_>, base: &Path) -> Option<BrokerTls> {
     it.fields(|fields| {
-        let ca_file = fields.optional("ca_file", |it| it.file_path(base)).map(BrokerRoots::File);
-        let ca_secret = fields.optional("ca_secret", |it| SecretRef::read(it, base)).map(BrokerRoots::Secret);
-        exclude(fields, "ca_file", &["ca_secret"]);
+        let roots = read_roots(fields, base);
         let certificate = fields.optional("certificate_file", |it| it.file_path(base));
         let key = fields.optional("key", |it| SecretRef::read(it, base));
         let key_password = fields.optional("key_password", |it| SecretRef::read(it, base));
@@ -114,11 +103,16 @@ fn read_tls(it: Item<'_, '_>, base: &Path) -> Option<BrokerTls> {
         let files = certificate.zip(key);
         let files =
             files.map(|(certificate, key)| BrokerCertificate::Files { certificate, key, key_password });
-        Some(BrokerTls {
-            roots: ca_file.or(ca_secret),
-            client: files.or_else(|| secret.map(BrokerCertificate::Secret)),
-        })
+        Some(BrokerTls { roots, client: files.or_else(|| secret.map(BrokerCertificate::Secret)) })
     })
+}
+
+/// Whom a client trusts, in a file or a secret.
+pub(crate) fn read_roots(fields: &mut Fields<'_>, base: &Path) -> Option<BrokerRoots> {
+    let file = fields.optional("ca_file", |it| it.file_path(base)).map(BrokerRoots::File);
+    let secret = fields.optional("ca_secret", |it| SecretRef::read(it, base)).map(BrokerRoots::Secret);
+    exclude(fields, "ca_file", &["ca_secret"]);
+    file.or(secret)
 }
 
 fn read_sasl(it: Item<'_, '_>, base: &Path) -> Option<BrokerSasl> {

@@ -146,6 +146,16 @@ impl<'n> Fields<'n> {
         read(Item::new(node, join(&self.path, key), &mut self.findings))
     }
 
+    /// The same, told apart from one that is not written: `Some(None)` where nothing stands there, `None` where it
+    /// is wrong.
+    pub fn optional_checked<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Item<'n, '_>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.has(key) { self.optional(key, read).map(Some) } else { Some(None) }
+    }
+
     /// Reads a setting; its absence is a finding.
     pub fn required<T>(
         &mut self,

@@ -141,27 +141,7 @@ impl FakeCluster {
 
     /// Its topics as a source.
     pub(super) fn source(&self, topics: TopicChoice, event: EventChoice) -> Arc<dyn Source> {
-        self.source_by(topics, event, None)
-    }
-
-    /// The same with records that are decoded.
-    pub(super) fn source_by(
-        &self,
-        topics: TopicChoice,
-        event: EventChoice,
-        schemas: Option<SchemaReading>,
-    ) -> Arc<dyn Source> {
-        self.any_source(topics, event, schemas, None)
-    }
-
-    /// The same, for mappings that are members of groups.
-    pub(super) fn source_with(
-        &self,
-        topics: TopicChoice,
-        event: EventChoice,
-        terms: Option<GroupTerms>,
-    ) -> Arc<dyn Source> {
-        self.any_source(topics, event, None, terms)
+        self.source_with(topics, event, None, None)
     }
 
     /// The same, for mappings that go on from what is kept here whatever groups say.
@@ -171,7 +151,8 @@ impl FakeCluster {
         Arc::new(KafkaSource { resets: ResetChoice::Ignored, ..self.plain_source(topics, format) })
     }
 
-    fn any_source(
+    /// The same with records that are decoded, or for mappings that are members of groups.
+    pub(super) fn source_with(
         &self,
         topics: TopicChoice,
         event: EventChoice,
@@ -379,7 +360,7 @@ impl FakeKafkaSubject {
 
     fn connect(cluster: &FakeCluster, schemas: Option<fn() -> SchemaReading>) -> Arc<dyn Source> {
         let topics = TopicChoice::Named(vec![TOPIC.to_owned()]);
-        cluster.source_by(topics, EventChoice::default(), schemas.map(|it| it()))
+        cluster.source_with(topics, EventChoice::default(), schemas.map(|it| it()), None)
     }
 }
 

@@ -5,7 +5,7 @@ use forebay_config::aws::words::{AwsInConfig, AwsNamed, AwsStarts, AwsWords};
 use forebay_config::settings::AwsMembers;
 use serde_json::{Value, json};
 
-use super::words::{OWN, topics_in_config};
+use super::words::{OWN, parameters, topics_in_config};
 
 const CONFIG: &str = "AmazonManagedKafkaEventSourceConfig";
 /// Who one may be to its brokers. Nobody is said to be by an empty list: they are spoken to in plain text.
@@ -14,22 +14,7 @@ const ACCESSES: [&str; 3] = ["SASL_SCRAM_512_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH
 pub(super) static MSK_CLUSTER: AwsWords = AwsWords {
     named: AwsNamed::Arn(is_cluster),
     starts: Some(AwsStarts { at_timestamp: true, first_is_default: false }),
-    parameters: &[
-        "BisectBatchOnFunctionError",
-        "DestinationConfig",
-        "FilterCriteria",
-        "FunctionResponseTypes",
-        "KMSKeyArn",
-        "LoggingConfig",
-        "MaximumRecordAgeInSeconds",
-        "MaximumRetryAttempts",
-        "MetricsConfig",
-        "ProvisionedPollerConfig",
-        "ProvisionedPollerConfig.PollerGroupName",
-        CONFIG,
-        "SourceAccessConfigurations",
-        "Topics",
-    ],
+    parameters: &parameters(CONFIG),
     required: &["topics"],
     defaults: |uuid| json!({ "BatchSize": 100, CONFIG: { "ConsumerGroupId": uuid } }),
     twice: "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping",

@@ -49,7 +49,7 @@ fn source(shelf: &Arc<Shelf>, format: EventRecordFormat, records: Vec<WrittenRec
     cluster.add_partition("t");
     records.into_iter().for_each(|it| cluster.with_log("t", 0, |log| log.write(it)));
     let schemas = Some(SchemaReading::by(shelf.decoder(format)));
-    cluster.source_by(TopicChoice::Named(vec!["t".to_owned()]), EventChoice::default(), schemas)
+    cluster.source_with(TopicChoice::Named(vec!["t".to_owned()]), EventChoice::default(), schemas, None)
 }
 
 async fn open(source: &dyn Source, from: Option<&Watermark>) -> Box<dyn Reader> {

@@ -141,11 +141,7 @@ impl KafkaSettings {
                 it.word(&[(NULL_VALUES[0], NullValue::Null), (NULL_VALUES[1], NullValue::Absent)])
             });
             let registry = fields.optional("schema_registry", |it| read_registry(it, base));
-            let terms = if fields.has("group") {
-                fields.optional("group", group::read).map(Some)
-            } else {
-                Some(None)
-            };
+            let terms = fields.optional_checked("group", group::read);
             one_choice(fields);
             one_follower(fields);
             Some(Self {

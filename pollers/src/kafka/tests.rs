@@ -554,7 +554,7 @@ fn a_group_is_obeyed_or_refused() {
 
 /// A source whose mappings are members of their groups.
 fn shared(cluster: &FakeCluster) -> Arc<dyn Source> {
-    cluster.source_with(named("t"), EventChoice::default(), Some(GroupTerms::default()))
+    cluster.source_with(named("t"), EventChoice::default(), None, Some(GroupTerms::default()))
 }
 
 #[tokio::test]

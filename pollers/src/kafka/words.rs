@@ -11,13 +11,9 @@ pub(super) static ALL: [&AwsWords; 2] = [&OWN, &MSK_CLUSTER];
 
 const CONFIG: &str = "SelfManagedKafkaEventSourceConfig";
 
-pub(super) static OWN: AwsWords = AwsWords {
-    what: "Kafka topics",
-    named: AwsNamed::Servers,
-    is_queue: false,
-    // It starts at its first record where nothing is said.
-    starts: Some(AwsStarts { at_timestamp: true, first_is_default: true }),
-    parameters: &[
+/// What may be said of topics, whosever cluster it is; `config` is the structure of the source's own members.
+pub(super) const fn parameters(config: &'static str) -> [&'static str; 14] {
+    [
         "BisectBatchOnFunctionError",
         "DestinationConfig",
         "FilterCriteria",
@@ -29,10 +25,19 @@ pub(super) static OWN: AwsWords = AwsWords {
         "MetricsConfig",
         "ProvisionedPollerConfig",
         "ProvisionedPollerConfig.PollerGroupName",
-        CONFIG,
+        config,
         "SourceAccessConfigurations",
         "Topics",
-    ],
+    ]
+}
+
+pub(super) static OWN: AwsWords = AwsWords {
+    what: "Kafka topics",
+    named: AwsNamed::Servers,
+    is_queue: false,
+    // It starts at its first record where nothing is said.
+    starts: Some(AwsStarts { at_timestamp: true, first_is_default: true }),
+    parameters: &parameters(CONFIG),
     metrics: &["EventCount", "ErrorCount", "KafkaMetrics"],
     required: &["sourceAccessConfigurations", "topics"],
     limits: no_rule,

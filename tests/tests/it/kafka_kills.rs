@@ -9,7 +9,7 @@ use forebay_tests::kafka::three::ThreeKafkas;
 use forebay_tests::kafka::{Kafka, KafkaClient, Sent};
 use forebay_tests::wait;
 
-use crate::kafka_world::{InOrder, Topics};
+use crate::kafka_world::{InOrder, Topics, write_until};
 use crate::scene::is_long;
 
 const KEYS: usize = 320;
@@ -66,15 +66,7 @@ fn leaders_that_are_killed_and_come_again_under_load_lose_nothing() {
         let writer = threads.spawn(|| {
             // One that neither loses nor doubles what a leader took with it.
             let client = it.client.clone().with("enable.idempotence", "true");
-            let mut n = 0;
-            while !is_over.load(Ordering::SeqCst) {
-                let to = n + 100;
-                let record = |n: usize| Sent::of(&format!("key {}", n % 30), &(n / 30).to_string());
-                client.send("led", &(n..to).map(record).collect::<Vec<_>>());
-                n = to;
-                thread::park_timeout(Duration::from_millis(20));
-            }
-            n
+            write_until(&is_over, &client, "led", Duration::from_millis(20))
         });
         for kill in 0..n_kills {
             let before = counts.n_first();

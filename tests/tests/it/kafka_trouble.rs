@@ -5,13 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use forebay_tests::daemon::Daemon;
+use forebay_tests::function::take_time;
 use forebay_tests::kafka::{Kafka, Sent};
 use forebay_tests::wait;
 use forebay_tests::wire::Wire;
 use serde_json::Value;
 
 use crate::journal::Journal;
-use crate::kafka_world::{GivesTopics as _, InOrder, Topics};
+use crate::kafka_world::{GivesTopics as _, InOrder, Topics, write_until};
 use crate::scene::is_long;
 
 /// So long is the network gone in the long run.
@@ -30,24 +31,14 @@ fn a_network_that_is_cut_under_load_is_told_and_loses_nothing_once_it_is_whole()
     let daemon = Daemon::start(it.scene.folder());
     let is_over = AtomicBool::new(false);
     let n_written = thread::scope(|threads| {
-        let writer = threads.spawn(|| {
-            let mut n = 0;
-            while !is_over.load(Ordering::SeqCst) {
-                let to = n + 100;
-                let record = |n: usize| Sent::of(&format!("key {}", n % 20), &(n / 20).to_string());
-                it.client.send("wired", &(n..to).map(record).collect::<Vec<_>>());
-                n = to;
-                thread::park_timeout(Duration::from_millis(50));
-            }
-            n
-        });
+        let writer = threads.spawn(|| write_until(&is_over, &it.client, "wired", Duration::from_millis(50)));
         wait::until_count("records before the cut", 300, || counts.n_first());
         let cut_at = Instant::now();
         wire.cut();
         let is_told = || daemon.log().contains("FB-0380").then_some(());
         wait::until_told("that the brokers do not answer", is_told, || daemon.log());
-        while is_long() && cut_at.elapsed() < CUT {
-            thread::park_timeout(CUT.saturating_sub(cut_at.elapsed()));
+        if is_long() {
+            take_time(CUT.saturating_sub(cut_at.elapsed()));
         }
         let before = counts.n_first();
         wire.mend();

@@ -1,13 +1,14 @@
 //! Topics of a real cluster, a folder, and functions that write down what they are given of them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forebay_tests::function::{Answer, Function, lambda_of_nothing, take_time};
-use forebay_tests::kafka::{Kafka, KafkaClient};
+use forebay_tests::kafka::{Kafka, KafkaClient, Sent};
 use forebay_tests::wait;
 use serde_json::Value;
 
@@ -110,6 +111,20 @@ impl GivesTopics for Journal {
     fn await_values(&self, n: usize) {
         wait::until_count("records", n, || self.given().len());
     }
+}
+
+/// Writes records of thirty keys, each with a number of its key's from 0 on, a hundred at a time, until it is over;
+/// how many there are then.
+pub(crate) fn write_until(is_over: &AtomicBool, client: &KafkaClient, topic: &str, pause: Duration) -> usize {
+    let mut n = 0;
+    while !is_over.load(Ordering::SeqCst) {
+        let to = n + 100;
+        let record = |n: usize| Sent::of(&format!("key {}", n % 30), &(n / 30).to_string());
+        client.send(topic, &(n..to).map(record).collect::<Vec<_>>());
+        n = to;
+        take_time(pause);
+    }
+    n
 }
 
 /// Counts records whose value is a number of their key's, from 0 on: what comes for the first time must come in

@@ -4,6 +4,7 @@
 mod context;
 mod owner;
 mod ownership;
+mod verdicts;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use forebay_batcher::{SourceNotice, Watermark};
 use forebay_clients::{BrokerError, BrokerFailure};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
 use super::context::{MemberContext, MemberHeard};
 use super::ownership::{CommitAnswer, DueCommit, Ownership, StartedPartition};
+use super::verdicts::{answer_of, fatal, refusal};
 use super::{MemberOrder, MemberShared, ask};
 use crate::kafka::failure::KafkaFailure;
 use crate::kafka::group::GroupTerms;
@@ -401,40 +402,4 @@ fn commit_list(due: &[DueCommit]) -> Result<TopicPartitionList, KafkaFailure> {
         element.set_metadata(note::write(at, *epoch));
     }
     Ok(list)
-}
-
-/// What an answer to a commit means. A generation that is over is no loss by itself: a member keeps its
-/// partitions over a rebalance, and where it does not, librdkafka says so.
-fn answer_of(error: &KafkaError) -> CommitAnswer {
-    use RDKafkaErrorCode as E;
-    match error.rdkafka_error_code() {
-        Some(E::UnknownMemberId | E::FencedInstanceId | E::FencedMemberEpoch) => CommitAnswer::NoMember,
-        _ => CommitAnswer::Again,
-    }
-}
-
-/// An error after which the member is not in the group, and cannot be as it is.
-fn refusal(error: &KafkaError) -> Option<KafkaFailure> {
-    use RDKafkaErrorCode as E;
-    let code = error.rdkafka_error_code()?;
-    let is_out = [
-        E::FencedInstanceId,
-        E::UnreleasedInstanceId,
-        E::GroupAuthorizationFailed,
-        E::TopicAuthorizationFailed,
-        E::InconsistentGroupProtocol,
-        E::InvalidSessionTimeout,
-        E::GroupMaxSizeReached,
-        E::UnsupportedVersion,
-        E::UnsupportedFeature,
-        E::UnsupportedAssignor,
-        E::InvalidGroupId,
-        E::SaslAuthenticationFailed,
-    ]
-    .contains(&code);
-    is_out.then(|| ask::failure(error))
-}
-
-fn fatal(code: RDKafkaErrorCode, said: &str) -> KafkaFailure {
-    KafkaFailure::Told { kind: BrokerFailure::of(code), said: ask::said(&said) }
 }
